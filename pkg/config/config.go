@@ -1,0 +1,130 @@
+package config
+
+import "time"
+
+// Config is a whole configuration. Paths are absolute after Load. A Config is read-only once loaded
+// and then safe for concurrent use.
+type Config struct {
+	Name     string   `mapstructure:"name"`
+	StateDir string   `mapstructure:"state_dir"`
+	Pipe     Pipe     `mapstructure:"pipe"`
+	Peers    []Peer   `mapstructure:"peers"`
+	Ingress  *Ingress `mapstructure:"ingress"` // nil: the section is absent
+	Egress   *Egress  `mapstructure:"egress"`  // nil: the section is absent
+	Admin    Admin    `mapstructure:"admin"`
+	Link     Link     `mapstructure:"link"`
+	Results  Results  `mapstructure:"results"`
+	Limits   Limits   `mapstructure:"limits"`
+	Log      Log      `mapstructure:"log"`
+
+	src *source // where the values came from; nil unless made by Load
+}
+
+// Pipe describes layer 0: the two folders and how files are written and read there.
+type Pipe struct {
+	Outbox     string        `mapstructure:"outbox"`
+	Inbox      string        `mapstructure:"inbox"`
+	TempDir    string        `mapstructure:"temp_dir"` // "": beside the target
+	Layout     string        `mapstructure:"layout"`   // nested or flat
+	Suffix     string        `mapstructure:"suffix"`   // appended to file names, for guards that insist
+	FileMode   string        `mapstructure:"file_mode"`
+	DirMode    string        `mapstructure:"dir_mode"`
+	Fsync      bool          `mapstructure:"fsync"`
+	Consume    string        `mapstructure:"consume"` // remove or keep
+	Settle     time.Duration `mapstructure:"settle"`
+	PollMin    time.Duration `mapstructure:"poll_min"`
+	PollMax    time.Duration `mapstructure:"poll_max"`
+	MaxFiles   int           `mapstructure:"max_files"`
+	MaxFile    Size          `mapstructure:"max_file"`
+	ScanFiles  int           `mapstructure:"scan_files"` // per peer and scan
+	ScanBytes  Size          `mapstructure:"scan_bytes"` // per peer and scan
+	Quarantine Size          `mapstructure:"quarantine"`
+}
+
+// Peer is another site that this one trusts.
+type Peer struct {
+	Name string `mapstructure:"name"`
+	Keys string `mapstructure:"keys"` // public key file; "": what hoft keys trust stored
+	Seal string `mapstructure:"seal"` // encrypted
+	PSK  string `mapstructure:"psk"`  // file of a pre-shared secret; "": public keys
+}
+
+// Ingress takes calls in.
+type Ingress struct {
+	Listen         string        `mapstructure:"listen"`
+	Hosts          []string      `mapstructure:"hosts"` // further Host values that are served
+	TrustedProxies []string      `mapstructure:"trusted_proxies"`
+	Wait           time.Duration `mapstructure:"wait"`
+	WaitMax        time.Duration `mapstructure:"wait_max"`
+	Deadline       time.Duration `mapstructure:"deadline"`
+	MaxBody        Size          `mapstructure:"max_body"`
+	Inline         Size          `mapstructure:"inline"` // bodies up to this travel in their message
+	Routes         []Route       `mapstructure:"routes"`
+}
+
+// Route sends matching requests to an upstream of a peer. Zero durations and sizes: the ingress's.
+type Route struct {
+	Host        string        `mapstructure:"host"`
+	Path        string        `mapstructure:"path"`
+	StripPrefix string        `mapstructure:"strip_prefix"`
+	Peer        string        `mapstructure:"peer"`
+	Upstream    string        `mapstructure:"upstream"`
+	Wait        time.Duration `mapstructure:"wait"`
+	Deadline    time.Duration `mapstructure:"deadline"`
+	MaxBody     Size          `mapstructure:"max_body"`
+	Compress    string        `mapstructure:"compress"` // on or off
+}
+
+// Egress makes the calls.
+type Egress struct {
+	Upstreams []Upstream    `mapstructure:"upstreams"`
+	Remember  time.Duration `mapstructure:"remember"`
+}
+
+// Upstream is one callee that peers may reach.
+type Upstream struct {
+	Name           string        `mapstructure:"name"`
+	URL            string        `mapstructure:"url"`
+	Peers          []string      `mapstructure:"peers"`
+	Methods        []string      `mapstructure:"methods"`
+	Paths          []string      `mapstructure:"paths"`
+	PreserveHost   bool          `mapstructure:"preserve_host"`
+	RewriteOrigin  *bool         `mapstructure:"rewrite_origin"`
+	Addresses      []string      `mapstructure:"addresses"`
+	Timeout        time.Duration `mapstructure:"timeout"`
+	MaxResponse    Size          `mapstructure:"max_response"`
+	Concurrency    int           `mapstructure:"concurrency"`
+	CAFile         string        `mapstructure:"ca_file"`
+	IdempotencyKey string        `mapstructure:"idempotency_key"` // honoured, or "" (not known to be)
+}
+
+// Admin is the operator's listener.
+type Admin struct {
+	Listen string `mapstructure:"listen"` // "": the control socket only
+}
+
+// Link tunes layer 1.
+type Link struct {
+	Heartbeat  time.Duration `mapstructure:"heartbeat"`
+	AckDelay   time.Duration `mapstructure:"ack_delay"`
+	InitialRTT time.Duration `mapstructure:"initial_rtt"`
+}
+
+// Results is the store of finished exchanges.
+type Results struct {
+	TTL      time.Duration `mapstructure:"ttl"`
+	MaxBytes Size          `mapstructure:"max_bytes"`
+}
+
+// Limits bounds what may wait.
+type Limits struct {
+	OutboxMessages int  `mapstructure:"outbox_messages"` // per peer
+	OutboxBytes    Size `mapstructure:"outbox_bytes"`    // per peer
+	Exchanges      int  `mapstructure:"exchanges"`       // unfinished ones
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `mapstructure:"level"`
+	Format string `mapstructure:"format"` // auto, json or console
+}

@@ -1,0 +1,58 @@
+package config
+
+import "time"
+
+// Default gives the values of every key that is left out. Ingress and Egress are nil: a site has
+// those roles only when it says so; see DefaultIngress, DefaultEgress, DefaultUpstream and DefaultRoute.
+func Default() *Config {
+	return &Config{
+		StateDir: DefaultStateDir(),
+		Pipe: Pipe{
+			Layout:     "nested",
+			FileMode:   "0640",
+			DirMode:    "2770",
+			Consume:    "remove",
+			Settle:     5 * time.Second,
+			PollMin:    20 * time.Millisecond,
+			PollMax:    time.Second,
+			MaxFiles:   256,
+			MaxFile:    500e6,
+			ScanFiles:  1000,
+			ScanBytes:  256 << 20,
+			Quarantine: 256 << 20,
+		},
+		Link: Link{
+			Heartbeat:  60 * time.Second,
+			AckDelay:   25 * time.Millisecond,
+			InitialRTT: time.Second,
+		},
+		Results: Results{TTL: 24 * time.Hour, MaxBytes: 1 << 30},
+		Limits:  Limits{OutboxMessages: 1000000, OutboxBytes: 1 << 30, Exchanges: 100000},
+		Log:     Log{Level: "info", Format: "auto"},
+	}
+}
+
+// DefaultIngress gives the defaults of an ingress section that is there.
+func DefaultIngress() *Ingress {
+	return &Ingress{
+		Wait:     120 * time.Second,
+		WaitMax:  time.Hour,
+		Deadline: 24 * time.Hour,
+		MaxBody:  16 << 20,
+		Inline:   16 << 10,
+	}
+}
+
+// DefaultEgress gives the defaults of an egress section that is there.
+func DefaultEgress() *Egress { return &Egress{Remember: 168 * time.Hour} }
+
+// DefaultPeer gives the defaults of an entry of peers.
+func DefaultPeer() Peer { return Peer{Seal: "encrypted"} }
+
+// DefaultRoute gives the defaults of an entry of ingress.routes; what is zero is the ingress's.
+func DefaultRoute() Route { return Route{Path: "/", Compress: "on"} }
+
+// DefaultUpstream gives the defaults of an entry of egress.upstreams.
+func DefaultUpstream() Upstream {
+	return Upstream{Timeout: 10 * time.Minute, MaxResponse: 16 << 20, Concurrency: 64}
+}

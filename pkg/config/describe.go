@@ -1,0 +1,145 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// KeyDoc explains one key.
+type KeyDoc struct {
+	Path     string // as in messages, with [] for entries of lists
+	Type     string
+	Default  string // "" if there is none
+	Required bool
+	Variable string // environment variable, "" if the key comes from the file only
+	Text     string
+}
+
+// Keys explains every key, in the order of the reference.
+func Keys() []KeyDoc {
+	values := defaults()
+	var out []KeyDoc
+	for _, k := range root().all() {
+		d := KeyDoc{Path: k.path, Type: k.kind.String(), Default: values[k.path]}
+		d.Text, d.Required = strings.CutPrefix(descriptions[k.path], must)
+		if k.settable() {
+			d.Variable = k.variable()
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// must marks keys that have to be there, within their section or list entry.
+const must = "! "
+
+// descriptions says of each key what it does. A test holds it against the struct.
+var descriptions = map[string]string{
+	"name":      must + "Short name of this site: lower-case letters, digits and hyphens. It appears in Via, metrics and logs.",
+	"state_dir": "Folder for keys and the database; only this user may read it. It must be on a local disk, never in the pipe.",
+
+	"pipe":            must + "The two folders that something else copies between the sites.",
+	"pipe.outbox":     must + "Folder that is written. What is put there reaches the other side.",
+	"pipe.inbox":      must + "Folder that is read. What the other side wrote appears there. It may be the same folder as the outbox.",
+	"pipe.temp_dir":   "Folder for files that are being written, on the same file system as the outbox. Empty: beside the target.",
+	"pipe.layout":     "`nested`: a folder for each recipient. `flat`: all files in one folder.",
+	"pipe.suffix":     "Added to every file name, for guards that let only certain endings pass. Both sides must agree.",
+	"pipe.file_mode":  "Mode of written files, octal. The mover is another user and must be able to read them.",
+	"pipe.dir_mode":   "Mode of folders that are made, octal.",
+	"pipe.fsync":      "Sync each file to the disk. Only for media that are pulled out by hand: the database is the durable copy.",
+	"pipe.consume":    "`remove`: files are removed from the inbox once their effects are durable. `keep`: they stay and are remembered.",
+	"pipe.settle":     "How long a file with a bad end must have been still before it counts as cut. Learned upward.",
+	"pipe.poll_min":   "Shortest time between two looks into the inbox, while there is traffic.",
+	"pipe.poll_max":   "Longest time between two looks into the inbox, when it is quiet.",
+	"pipe.max_files":  "Most own files in the outbox at a time, for each peer.",
+	"pipe.max_file":   "Largest file that is written. The safe size is learned below it.",
+	"pipe.scan_files": "Most files read for each peer in one look.",
+	"pipe.scan_bytes": "Most bytes read for each peer in one look.",
+	"pipe.quarantine": "Most bytes of refused files that are kept in the state folder for a look by the operator. 0: none.",
+
+	"peers":        must + "Other sites that this one trusts.",
+	"peers[].name": must + "Name of the peer, as it calls itself.",
+	"peers[].keys": "File of its public keys. Empty: what `hoft keys trust` stored.",
+	"peers[].seal": "`encrypted`: files are signed and encrypted.",
+	"peers[].psk":  "File of a pre-shared secret, used instead of public keys.",
+
+	"ingress":                       "Takes calls in. Without this section the site has no such role.",
+	"ingress.listen":                must + "Address that callers use, host:port.",
+	"ingress.hosts":                 "Further names of this listener that callers may put into Host: `api.example.com`, `*.example.com`, with a port or for any. Others get 421.",
+	"ingress.trusted_proxies":       "Addresses or ranges whose Forwarded and X-Forwarded-* fields are believed.",
+	"ingress.wait":                  "How long a connection is held for an answer. The call goes on afterwards.",
+	"ingress.wait_max":              "Longest wait that a caller may ask for by `Prefer: wait`.",
+	"ingress.deadline":              "Time after which a call is not begun any more and ends as failed.",
+	"ingress.max_body":              "Largest request body; a larger one gets 413.",
+	"ingress.inline":                "Bodies up to this size travel inside their message, larger ones in parts.",
+	"ingress.routes":                must + "Which calls go where. The longest path wins, a route with a host before one without.",
+	"ingress.routes[].host":         "Host that the route is for, written as in ingress.hosts. Empty: any that is served.",
+	"ingress.routes[].path":         "Path that the route is for, with everything below it.",
+	"ingress.routes[].strip_prefix": "Beginning of the path that is cut before the call crosses.",
+	"ingress.routes[].peer":         must + "Peer that makes the call.",
+	"ingress.routes[].upstream":     must + "Upstream of that peer.",
+	"ingress.routes[].wait":         "As ingress.wait, for this route. 0s: as there.",
+	"ingress.routes[].deadline":     "As ingress.deadline, for this route. 0s: as there.",
+	"ingress.routes[].max_body":     "As ingress.max_body, for this route. 0: as there.",
+	"ingress.routes[].compress":     "`on` or `off`: whether bodies are compressed. Off where a body mixes a secret with text that others choose.",
+	"egress":                        "Makes calls. Without this section the site has no such role.",
+	"egress.upstreams":              must + "The servers that peers may call; nothing else can be reached.",
+	"egress.upstreams[].name":       must + "Name that routes of peers use.",
+	"egress.upstreams[].url":        must + "Where the server is: http or https, host, port, and a path that is put before that of the call.",
+	"egress.upstreams[].peers":      must + "Peers that may call it.",
+	"egress.upstreams[].methods":    "Methods that may be called. Empty: all.",
+	"egress.upstreams[].paths": "Paths that may be called: `/v2/items` is that path alone, `*` is anything within one segment (`/v2/*/lines`), `/**` at the end is " +
+		"everything below (`/files/**`). Empty: all.",
+	"egress.upstreams[].preserve_host": "`true`: the server sees the Host that the caller used. `false`: its own.",
+	"egress.upstreams[].rewrite_origin": "Whether the server's own origin and prefix in Location, Content-Location, Set-Cookie and Destination are mapped " +
+		"to the caller's. Left out: when preserve_host is false.",
+	"egress.upstreams[].addresses":       "Addresses or ranges that the server's name may resolve to. Empty: all but link-local, metadata and multicast addresses.",
+	"egress.upstreams[].timeout":         "Longest wait for the head of an answer, and then for more of its body.",
+	"egress.upstreams[].max_response":    "Largest response body; a larger one ends the call with 502.",
+	"egress.upstreams[].concurrency":     "Most calls at a time; further ones wait.",
+	"egress.upstreams[].ca_file":         "File of PEM certificates that an https server's certificate is checked against, instead of the system's.",
+	"egress.upstreams[].idempotency_key": "`honoured`: the server acts once for one Idempotency-Key, so a call that has one may be repeated after a crash.",
+	"egress.remember":                    "How long executed calls are remembered, so that none is executed twice.",
+
+	"admin":        "The operator's listener.",
+	"admin.listen": "Loopback address for health, metrics and the dashboard, host:port. Empty: only the control socket in the state folder.",
+
+	"link":             "Timers between two sites.",
+	"link.heartbeat":   "Time after which an idle link says that it is alive.",
+	"link.ack_delay":   "Shortest time between two files that hold nothing but acks.",
+	"link.initial_rtt": "Round trip that is assumed until one was measured.",
+
+	"results":           "The store of finished calls.",
+	"results.ttl":       "How long an answer can be fetched.",
+	"results.max_bytes": "Most bytes of finished calls that are kept; the oldest go first.",
+
+	"limits":                 "What may wait before new calls get 503.",
+	"limits.outbox_messages": "Most messages that wait for one peer.",
+	"limits.outbox_bytes":    "Most bytes that wait for one peer.",
+	"limits.exchanges":       "Most calls that are not finished.",
+
+	"log":        "What is logged, on standard error.",
+	"log.level":  "`trace`, `debug` (each file), `info` (each call's end), `warn` or `error`.",
+	"log.format": "`json`, `console`, or `auto`: console on a terminal, JSON elsewhere.",
+}
+
+// stateDirRule stands for the default of state_dir, which depends on the host.
+const stateDirRule = "$STATE_DIRECTORY, else $XDG_STATE_HOME/hoft, else ~/.local/state/hoft"
+
+// defaults gives the default of each scalar key that has one, as text.
+var defaults = sync.OnceValue(func() map[string]string {
+	c := Default()
+	c.StateDir = stateDirRule
+	c.Peers = []Peer{DefaultPeer()}
+	c.Ingress, c.Egress = DefaultIngress(), DefaultEgress()
+	c.Ingress.Routes = []Route{DefaultRoute()}
+	c.Egress.Upstreams = []Upstream{DefaultUpstream()}
+	out := map[string]string{}
+	root().visit(reflect.ValueOf(*c), "", func(k *key, _ string, v reflect.Value) {
+		if s := plain(v); k.kind.scalar() && s != "" {
+			out[k.path] = s
+		}
+	})
+	return out
+})
