@@ -1,0 +1,136 @@
+package pipe
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+)
+
+var siteA, siteB = identity.ID{1}, identity.ID{2}
+
+func openInner(t testing.TB) *Dir {
+	t.Helper()
+	dir := t.TempDir()
+	d, err := OpenDir(Options{Self: siteA, Peers: []identity.ID{siteB}, Outbox: filepath.Join(dir, "out"), Inbox: filepath.Join(dir, "in")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func nameTo(seq uint64, ext frame.Ext) frame.Name {
+	return frame.Name{Recipient: siteB, Sender: siteA, Seq: seq, Ext: ext}
+}
+
+// TestPlainRename takes the way of file systems that know no exclusive rename.
+func TestPlainRename(t *testing.T) {
+	d := openInner(t)
+	f, err := d.outbox[siteB].get(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.plainRename.Store(true)
+	n := nameTo(1, frame.ExtFrame)
+	if err := d.Put(t.Context(), n, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Put(t.Context(), n, []byte("y")); !errors.Is(err, ErrExists) {
+		t.Fatalf("second put: %v", err)
+	}
+}
+
+func TestNoSpace(t *testing.T) {
+	d := openInner(t)
+	// A reading of the near future stays fresh for the whole test: 1000 MiB in all, so 100 MiB are kept free.
+	full := func(free uint64) {
+		d.space.read, d.space.free, d.space.total, d.space.known = time.Now(), free, 1000<<20, true
+	}
+	admit := func(size int64) error {
+		f, err := d.outbox[siteB].get(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.space.admit(f, size)
+	}
+	full(101 << 20)
+	if err := admit(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := admit(1 << 20); !errors.Is(err, ErrNoSpace) {
+		t.Fatalf("second MiB: %v", err)
+	}
+	if err := admit(4096); err != nil {
+		t.Fatalf("an ack must fit: %v", err)
+	}
+	full(50 << 20)
+	if err := admit(4096); !errors.Is(err, ErrNoSpace) {
+		t.Fatalf("below half of the reserve: %v", err)
+	}
+	d.space.read = time.Time{} // stale: the real file system is asked
+	if err := admit(1); err != nil && !errors.Is(err, ErrNoSpace) {
+		t.Fatal(err)
+	}
+	if d.space.total == 1000<<20 {
+		t.Fatal("a stale reading was used")
+	}
+}
+
+// TestTrackedBound floods a tracker with names of one peer.
+func TestTrackedBound(t *testing.T) {
+	o, err := Options{Self: siteA, Peers: []identity.ID{siteB}, ScanFiles: maxTracked * 2}.checked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := newTracker(&o)
+	s := tr.begin(time.Unix(0, 0))
+	for seq := range uint64(maxTracked + 10) {
+		n := frame.Name{Recipient: siteA, Sender: siteB, Seq: seq, Ext: frame.ExtFrame}
+		if s.known(n) == stepLook {
+			s.see(n, mark{size: 1}, time.Time{})
+		}
+	}
+	if files := s.end(true); len(files) != maxTracked || s.skips[SkipOverflow] != 10 {
+		t.Fatalf("%d files, %v", len(files), s.skips)
+	}
+	for seq := range uint64(maxGone + 100) {
+		tr.removed(File{Name: frame.Name{Recipient: siteA, Sender: siteB, Seq: seq, Ext: frame.ExtFrame}})
+	}
+	if p := tr.peers[siteB]; len(p.gone) != maxGone || len(p.order) != maxGone {
+		t.Fatalf("%d removed names remembered", len(p.gone))
+	}
+}
+
+func TestPacer(t *testing.T) {
+	p := newPacer(10*time.Millisecond, time.Hour)
+	for range 60 {
+		p.elapsed()
+	}
+	if p.current() != time.Hour {
+		t.Fatalf("idle interval %v", p.current())
+	}
+	p.scanned(true, false, 0)
+	if p.current() != 10*time.Millisecond {
+		t.Fatalf("busy interval %v", p.current())
+	}
+	p.scanned(false, false, time.Hour) // a dear scan: the next waits an hour, even when poked
+	p.poke()
+	select {
+	case <-p.hints:
+		t.Fatal("a hint right after a dear scan")
+	default:
+	}
+	if wait := p.due(time.Now()); wait <= 0 || wait > time.Hour {
+		t.Fatalf("due in %v", wait)
+	}
+	p.scanned(false, true, 0) // files left over come at once
+	select {
+	case <-p.hints:
+	default:
+		t.Fatal("no hint for a backlog")
+	}
+}

@@ -1,0 +1,321 @@
+package pipe
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+)
+
+// MemFolder is a folder in memory, for Mem and for whoever plays the mover. Paths are slash-separated as in a
+// real share. All methods are safe for concurrent use; content is copied in and out.
+type MemFolder struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	files    map[string]memFile
+	version  uint64
+	watchers map[*Mem]struct{}
+}
+
+type memFile struct {
+	data    []byte
+	mtime   time.Time
+	version uint64 // of the folder when it was written: what an inode and a clock are on disk
+}
+
+// NewMemFolder makes an empty folder; now gives the modification times, nil means time.Now.
+func NewMemFolder(now func() time.Time) *MemFolder {
+	if now == nil {
+		now = time.Now
+	}
+	return &MemFolder{now: now, files: map[string]memFile{}, watchers: map[*Mem]struct{}{}}
+}
+
+// WriteFile creates or replaces a file.
+func (f *MemFolder) WriteFile(path string, data []byte) { f.write(path, data, true) }
+
+func (f *MemFolder) write(path string, data []byte, over bool) bool {
+	f.mu.Lock()
+	if _, ok := f.files[path]; ok && !over {
+		f.mu.Unlock()
+		return false
+	}
+	f.version++
+	f.files[path] = memFile{data: slices.Clone(data), mtime: f.now(), version: f.version}
+	watchers := slices.Collect(maps.Keys(f.watchers))
+	f.mu.Unlock()
+	for _, m := range watchers {
+		m.pace.poke()
+	}
+	return true
+}
+
+// ReadFile gives a file's content and whether it is there.
+func (f *MemFolder) ReadFile(path string) ([]byte, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	file, ok := f.files[path]
+	return slices.Clone(file.data), ok
+}
+
+// Remove deletes a file and says whether it was there.
+func (f *MemFolder) Remove(path string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.files[path]
+	delete(f.files, path)
+	return ok
+}
+
+// Paths gives the paths of all files, sorted.
+func (f *MemFolder) Paths() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.files))
+}
+
+func (f *MemFolder) stat(path string) (memFile, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	file, ok := f.files[path]
+	return file, ok
+}
+
+func (f *MemFolder) watch(m *Mem) (stop func()) {
+	f.mu.Lock()
+	f.watchers[m] = struct{}{}
+	f.mu.Unlock()
+	return func() {
+		f.mu.Lock()
+		delete(f.watchers, m)
+		f.mu.Unlock()
+	}
+}
+
+// Mem is the twin of Dir on folders in memory. It keeps the same contract but for what only a file system
+// has: modes, links, free space, temporary files. Its Quarantine keeps the copies in memory, see Quarantined.
+// With scans driven by a given time and no Run it starts no goroutine and uses no timer. All methods are
+// safe for concurrent use.
+type Mem struct {
+	desk
+	out, in *MemFolder
+
+	scanMu sync.Mutex
+	quarMu sync.Mutex
+	quar   []Quarantined
+}
+
+// Quarantined is a file that a Mem set aside.
+type Quarantined struct {
+	Name   frame.Name
+	Reason string
+	Data   []byte
+}
+
+// OpenMem opens a pipe on two folders in memory, which may be one. The folder paths in o are not used.
+func OpenMem(o Options, outbox, inbox *MemFolder) (*Mem, error) {
+	o, err := o.checked()
+	if err != nil {
+		return nil, err
+	}
+	if outbox == nil || inbox == nil {
+		return nil, errors.New("pipe: outbox and inbox must both be given")
+	}
+	return &Mem{desk: newDesk(o), out: outbox, in: inbox}, nil
+}
+
+// path gives the place of a file in its folder.
+func (m *Mem) path(n frame.Name) string {
+	if m.o.Flat {
+		return m.o.base(n)
+	}
+	return path.Join(n.Recipient.String(), m.o.base(n))
+}
+
+// Close does nothing; the folders stay.
+func (m *Mem) Close() error { return nil }
+
+// Check finds nothing wrong: folders in memory have no owner.
+func (m *Mem) Check() error { return nil }
+
+// Run feeds Hints until ctx ends, then returns nil. It starts no goroutine.
+func (m *Mem) Run(ctx context.Context) error {
+	defer m.in.watch(m)()
+	m.pace.run(ctx, func() {})
+	return nil
+}
+
+// Stats gives a snapshot; free space is not told.
+func (m *Mem) Stats() Stats { return m.stats() }
+
+// Put publishes a file; see Dir.Put.
+func (m *Mem) Put(ctx context.Context, n frame.Name, chunks ...[]byte) error {
+	_, err := m.admit(n, chunks)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil && !m.out.write(m.path(n), slices.Concat(chunks...), false) {
+		err = ErrExists
+	}
+	if err != nil {
+		return wrap("put", n.String(), err)
+	}
+	m.own.add(n.Recipient, 1)
+	m.pace.busy()
+	return nil
+}
+
+// RemoveOwn takes an own file out of the outbox; see Dir.RemoveOwn.
+func (m *Mem) RemoveOwn(n frame.Name) (bool, error) {
+	if !m.mine(n) {
+		return false, wrap("remove", n.String(), ErrForeign)
+	}
+	if !m.out.Remove(m.path(n)) {
+		return false, nil
+	}
+	m.own.add(n.Recipient, -1)
+	return true, nil
+}
+
+// ListOwn gives the own files for peer that are still in the outbox; see Dir.ListOwn.
+func (m *Mem) ListOwn(peer identity.ID) ([]Entry, error) {
+	if m.track.peers[peer] == nil {
+		return nil, wrap("list files for", peer.String(), ErrForeign)
+	}
+	var list []Entry
+	for _, p := range m.out.Paths() {
+		n, ok := m.o.parse(path.Base(p))
+		if !ok || n.Recipient != peer || !m.mine(n) || m.path(n) != p {
+			continue
+		}
+		if f, ok := m.out.stat(p); ok {
+			list = append(list, Entry{Name: n, Size: int64(len(f.data)), ModTime: f.mtime})
+		}
+	}
+	m.own.set(peer, len(list))
+	return list, nil
+}
+
+// Scan gives the files that are new, changed or settled; see Dir.Scan.
+func (m *Mem) Scan(now time.Time) ([]File, error) {
+	m.scanMu.Lock()
+	defer m.scanMu.Unlock()
+	s := m.track.begin(now)
+	whole := true
+	for _, p := range m.in.Paths() {
+		base := p
+		if !m.o.Flat {
+			var ok bool
+			if base, ok = strings.CutPrefix(p, m.o.Self.String()+"/"); !ok {
+				continue
+			}
+		}
+		if n, ok := m.sift(s, base); ok && s.known(n) == stepLook {
+			m.look(s, p, n)
+		}
+		if s.spent() {
+			whole = false
+			break
+		}
+	}
+	files := s.end(whole)
+	m.pace.scanned(len(files) > 0, s.more, 0)
+	return files, nil
+}
+
+func (m *Mem) look(s *survey, p string, n frame.Name) {
+	f, ok := m.in.stat(p)
+	switch {
+	case !ok:
+	case int64(len(f.data)) > m.o.limit(n.Ext):
+		s.skip(SkipTooLarge)
+	default:
+		s.see(n, f.mark(), f.mtime)
+	}
+}
+
+func (f memFile) mark() mark { return mark{size: int64(len(f.data)), inode: f.version} }
+
+// Read gives the whole content as it is now; see Dir.Read.
+func (m *Mem) Read(file File) ([]byte, error) {
+	if file.Name.Recipient != m.o.Self {
+		return nil, wrap("read", file.Name.String(), ErrForeign)
+	}
+	data, ok := m.in.ReadFile(m.path(file.Name))
+	if !ok {
+		return nil, wrap("read", file.Name.String(), ErrGone)
+	}
+	if int64(len(data)) > m.o.limit(file.Name.Ext) {
+		return nil, wrap("read", file.Name.String(), ErrTooLarge)
+	}
+	return data, nil
+}
+
+// Remove takes a handled file out of the inbox; see Dir.Remove.
+func (m *Mem) Remove(file File) error {
+	if file.Name.Recipient != m.o.Self {
+		return wrap("remove", file.Name.String(), ErrForeign)
+	}
+	if m.o.Keep {
+		m.keep(file)
+		return nil
+	}
+	m.scanMu.Lock()
+	defer m.scanMu.Unlock()
+	m.in.mu.Lock()
+	f, ok := m.in.files[m.path(file.Name)]
+	same := ok && f.mark() == file.mark
+	if same {
+		delete(m.in.files, m.path(file.Name))
+	}
+	m.in.mu.Unlock()
+	if ok && !same {
+		m.Pending(file)
+		return wrap("remove", file.Name.String(), ErrChanged)
+	}
+	m.track.removed(file)
+	return nil
+}
+
+// Quarantine sets a settled file aside; see Dir.Quarantine.
+func (m *Mem) Quarantine(file File, data []byte, reason string) error {
+	if file.Name.Recipient != m.o.Self {
+		return wrap("quarantine", file.Name.String(), ErrForeign)
+	}
+	m.setAside(Quarantined{Name: file.Name, Reason: reason, Data: slices.Clone(data[:min(int64(len(data)), m.o.QuarantineBytes/4)])})
+	m.quarantined.Add(1)
+	if m.o.Keep {
+		m.track.set(file, stateKept, 0)
+		return nil
+	}
+	return m.Remove(file)
+}
+
+func (m *Mem) setAside(q Quarantined) {
+	m.quarMu.Lock()
+	defer m.quarMu.Unlock()
+	m.quar = append(m.quar, q)
+	var bytes int64
+	for _, q := range m.quar {
+		bytes += int64(len(q.Data))
+	}
+	for len(m.quar) > m.o.QuarantineFiles || bytes > m.o.QuarantineBytes {
+		bytes -= int64(len(m.quar[0].Data))
+		m.quar = m.quar[1:]
+	}
+}
+
+// Quarantined gives the files set aside, oldest first.
+func (m *Mem) Quarantined() []Quarantined {
+	m.quarMu.Lock()
+	defer m.quarMu.Unlock()
+	return slices.Clone(m.quar)
+}

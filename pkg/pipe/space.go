@@ -1,0 +1,68 @@
+package pipe
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// spaceShare and spaceFloor: files are not put when less than a tenth of the file system, or 1 GiB where
+	// that is less, would stay free. The share belongs to others too.
+	spaceShare = 10
+	spaceFloor = 1 << 30
+	// spaceSmall is the size in bytes of files that may use half of what is held free: acks let the other
+	// side remove files, and refusing them would keep the share full for ever.
+	spaceSmall = 64 << 10
+	// spaceFresh is how long a reading of the free space serves; asking a network share is not free.
+	spaceFresh = 250 * time.Millisecond
+)
+
+// spaceGuard keeps the outbox's file system from being filled up.
+type spaceGuard struct {
+	mu          sync.Mutex
+	read        time.Time
+	free, total uint64
+	known       bool
+}
+
+// refresh reads the free space of f's file system unless the last reading is fresh. Called with the lock held.
+func (g *spaceGuard) refresh(f *folder) {
+	if now := time.Now(); now.Sub(g.read) >= spaceFresh || now.Before(g.read) {
+		g.free, g.total, g.known = freeSpace(f.self)
+		g.read = now
+	}
+}
+
+// note keeps the reading fresh for Stats.
+func (g *spaceGuard) note(f *folder) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refresh(f)
+}
+
+// last gives the last reading, zeros when there is none.
+func (g *spaceGuard) last() (free, total uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.free, g.total
+}
+
+// admit says whether a file of size bytes may be written in f: ErrNoSpace if not.
+func (g *spaceGuard) admit(f *folder, size int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refresh(f)
+	if !g.known {
+		return nil
+	}
+	reserve := min(g.total/spaceShare, spaceFloor)
+	if size <= spaceSmall {
+		reserve /= 2
+	}
+	if g.free < reserve+uint64(size) {
+		return fmt.Errorf("%w: %d MiB of %d MiB free, %d MiB kept free for others", ErrNoSpace, g.free>>20, g.total>>20, reserve>>20)
+	}
+	g.free -= uint64(size)
+	return nil
+}
