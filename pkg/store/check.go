@@ -1,0 +1,73 @@
+package store
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// check refuses what a column cannot hold, before anything is applied: so a batch of one caller
+// never fails the group it is committed with.
+func (b *Batch) check() error {
+	for _, o := range b.ops {
+		if err := checkOp(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkOp(o op) error {
+	switch o := o.(type) {
+	case putLink:
+		return checkLink(&o.Link)
+	case addOutbox:
+		return checkNumbers("outbox row", o.ID)
+	case ackOutbox:
+		return checkRanges("ack", o.ids)
+	case dropOutbox:
+		return checkRanges("withdrawal", o.ids)
+	case addSent:
+		if err := checkRanges("sent file", o.IDs); err != nil {
+			return err
+		}
+		return checkNumbers("sent file", o.Seq)
+	case markSent:
+		return checkRanges("sent files", o.seqs)
+	case addInbox:
+		return checkNumbers("inbox row", o.PeerEpoch, o.ID)
+	case setInbox:
+		return checkNumbers("inbox row", o.peerEpoch, o.id)
+	case dropInbox:
+		return checkNumbers("inbox row", o.peerEpoch, o.id)
+	case putExchange:
+		return checkNumbers("exchange", o.Oep)
+	}
+	return nil
+}
+
+func checkLink(l *Link) error {
+	for _, r := range []frame.Ranges{l.OOO, l.AckedOOO, l.Seen} {
+		if err := checkRanges("link", r); err != nil {
+			return err
+		}
+	}
+	return checkNumbers("link", l.Epoch, l.PeerEpoch, l.LastID, l.SeqReserved, l.Contig, l.PeerBase, l.PeerLast, l.AckedContig)
+}
+
+func checkNumbers(what string, ns ...uint64) error {
+	for _, n := range ns {
+		if n > math.MaxInt64 {
+			return fmt.Errorf("store: %s: number %d is too large", what, n)
+		}
+	}
+	return nil
+}
+
+func checkRanges(what string, r frame.Ranges) error {
+	if !r.Valid() {
+		return fmt.Errorf("store: %s: ranges are not in order", what)
+	}
+	return nil
+}

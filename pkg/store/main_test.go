@@ -1,0 +1,16 @@
+package store_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain lets this binary run again as the child of a test.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("HOFT_TEST_STORE_CHILD"); dir != "" {
+		os.Exit(child(dir))
+	}
+	goleak.VerifyTestMain(m)
+}
