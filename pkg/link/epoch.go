@@ -1,0 +1,139 @@
+package link
+
+import (
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// pair applies the epoch rule to one line. ofPeer: the line is of the peer's newest epoch; ofPair: it
+// also speaks to our present epoch, so its messages and acks count.
+func (l *Link) pair(now time.Time, c *frame.Claims) (ofPeer, ofPair bool) {
+	switch {
+	case c.Ep < l.st.PeerEpoch:
+		l.wrongPair(now)
+		return false, false
+	case c.Ep > l.st.PeerEpoch:
+		l.resetPeer(now, c.Ep)
+	}
+	if l.forked(c) {
+		l.stats.Forks++
+		l.fork, l.answerDue = true, true
+		return false, false
+	}
+	if c.Pep > l.st.Epoch || c.Fork && c.Pep == l.st.Epoch {
+		l.force(now, c)
+	}
+	if c.Pep != l.st.Epoch {
+		l.wrongPair(now)
+		return true, false
+	}
+	return true, true
+}
+
+// wrongPair has the peer told which pair is alive, within the limits of the bucket.
+func (l *Link) wrongPair(time.Time) {
+	l.stats.WrongPair++
+	l.answerDue = true
+}
+
+// resetPeer begins with a new epoch of the peer: what we knew of its acks and of what it sent is void.
+func (l *Link) resetPeer(now time.Time, ep uint64) {
+	if l.st.PeerEpoch == 0 {
+		l.changes.FirstContact = true
+	} else {
+		l.changes.PeerReset = true
+		l.stats.PeerResets++
+	}
+	l.st.PeerEpoch = ep
+	l.st.Contig, l.st.OOO, l.st.PeerBase, l.st.PeerLast = 0, nil, 0, 0
+	l.fresh, l.staging, l.freshSeen, l.stagingSeen, l.stored = nil, nil, nil, nil, nil
+	l.cuts, l.top, l.topAt, l.full, l.peerFull = nil, 0, now, false, false
+	l.st.PeerRun, l.fork = frame.Run{}, false
+	l.voidSent()
+	l.hello.due, l.hello.written = now, false // it has lost our caps too
+	l.urgent = true
+}
+
+// voidSent takes back everything in transit: it was written for a pair that is over.
+func (l *Link) voidSent() {
+	l.st.AckedContig, l.st.AckedOOO = 0, nil
+	for len(l.files) > 0 {
+		l.void(l.files[0])
+	}
+	if l.writing != nil {
+		l.writing.stale = true
+	}
+	l.loss.progress()
+}
+
+// void takes one file back and queues what it carried.
+func (l *Link) void(f *file) {
+	for id := range f.ids.All() {
+		if x := l.items[id]; x != nil && x.file == f {
+			x.file = nil
+			l.enqueue(x)
+		}
+	}
+	f.pending = 0
+	l.dropFile(f, false)
+}
+
+// force opens a new own epoch: the peer knows a later life of this site than we do (PROTOCOL "Epochs").
+func (l *Link) force(now time.Time, c *frame.Claims) {
+	if l.forced {
+		l.stopped = "two copies of this site run, or its state was restored twice: stop one of them and restart"
+		return
+	}
+	l.forced = true
+	ep := max(uint64(now.UnixMilli()), c.Pep+1, l.st.Epoch+1)
+	if c.Rx != nil {
+		ep = max(ep, c.Rx.Top/frame.SeqPerEpoch+1000)
+	}
+	l.st.Epoch = ep
+	l.nextSeq = ep * frame.SeqPerEpoch
+	l.reserved = 0 // nothing is written before the new epoch is durable
+	l.st.SeqReserved = l.nextSeq + seqBlock
+	l.run.FirstSeq = l.nextSeq
+	l.voidSent()
+	l.hello.due, l.hello.written = now, false
+	l.urgent = true
+}
+
+// helloDue says whether to introduce ourselves: until the peer's epoch is known, and once per run.
+func (l *Link) helloDue(now time.Time) bool {
+	return (l.st.PeerEpoch == 0 || !l.hello.written) && !now.Before(l.hello.due)
+}
+
+// ackOnlyDue says whether a frame without messages is to be written now.
+func (l *Link) ackOnlyDue(now time.Time) bool {
+	if l.st.PeerEpoch == 0 {
+		return false
+	}
+	if !l.ackDue.IsZero() && !now.Before(l.ackDue) {
+		return true
+	}
+	if l.answerDue && l.answers.take(now, max(l.rtt.smoothed, l.cfg.AckDelay)) {
+		return true
+	}
+	return !now.Before(l.lastWrite.Add(l.cfg.Heartbeat))
+}
+
+const answerBurst = 3
+
+// bucket limits answers to a wrong pair: one per round trip with a burst, at least one a minute.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+func (b *bucket) take(now time.Time, per time.Duration) bool {
+	per = min(per, time.Minute)
+	b.tokens = min(answerBurst, b.tokens+float64(now.Sub(b.at))/float64(per))
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

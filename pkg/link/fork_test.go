@@ -1,0 +1,119 @@
+package link_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// settle lets the world run until both sides are synchronized.
+func (w *world) settle(t *testing.T) {
+	t.Helper()
+	end := w.now.Add(24 * time.Hour)
+	for !w.synchronized() {
+		if w.now.After(end) {
+			t.Fatalf("not synchronized after a day: %+v / %+v", w.sides[0].l.Stats(), w.sides[1].l.Stats())
+		}
+		w.step()
+	}
+}
+
+// accept submits and commits a message at once.
+func (s *side) accept(text string) {
+	s.submit(text)
+	for s.staged != nil || len(s.pending.rows) > 0 {
+		if s.staged != nil {
+			s.commitDone()
+		}
+		s.work()
+	}
+}
+
+// A site whose state is set back to an older copy must not have its new messages taken for old ones,
+// however many it sends before it hears anything.
+func TestRestoredStateSwallowsNothing(t *testing.T) {
+	for _, burst := range []int{1, 3, 10, 40} {
+		t.Run(fmt.Sprint(burst), func(t *testing.T) {
+			w := newWorld(t, uint64(burst), faults{commitDelay: time.Millisecond})
+			a, b := w.sides[0], w.sides[1]
+			for i := range 5 {
+				a.accept(fmt.Sprintf("old%d", i))
+			}
+			w.settle(t)
+			backup := a.disk.clone()
+			for i := range 10 {
+				a.accept(fmt.Sprintf("lost%d", i))
+			}
+			w.settle(t)
+			before, _ := a.l.Epoch()
+			a.disk = backup
+			a.crash()
+			for i := range burst {
+				a.accept(fmt.Sprintf("new%d", i))
+			}
+			w.settle(t)
+			if after, _ := a.l.Epoch(); after <= before {
+				t.Errorf("epoch %d after %d: no new one was opened", after, before)
+			}
+			got := map[string]bool{}
+			for k := range b.got {
+				var own, ep uint64
+				var text string
+				if _, err := fmt.Sscanf(k, "%d/%d/%s", &own, &ep, &text); err != nil {
+					t.Fatal(err)
+				}
+				got[text] = true
+			}
+			for i := range burst {
+				if text := fmt.Sprintf(`{"text":"new%d"}`, i); !got[text] {
+					t.Errorf("%s never arrived", text)
+				}
+			}
+			if s := a.l.Stopped(); s != "" {
+				t.Error("stopped: ", s)
+			}
+		})
+	}
+}
+
+// Two copies of one site on the same folders are found out, and stopped, not obeyed in turns.
+func TestTwoCopiesAreStopped(t *testing.T) {
+	w := newWorld(t, 5, faults{commitDelay: time.Millisecond})
+	a := w.sides[0]
+	a.accept("first")
+	w.settle(t)
+	twin := a.disk.clone()
+	live := a.disk
+	for i := range 40 { // the two copies take turns, each going on from its own disk
+		a.disk = live
+		a.crash()
+		a.accept(fmt.Sprintf("live%d", i))
+		for range 30 {
+			w.step()
+		}
+		live = a.disk.clone()
+		a.disk = twin
+		a.crash()
+		a.accept(fmt.Sprintf("twin%d", i))
+		for range 30 {
+			w.step()
+		}
+		twin = a.disk.clone()
+		if w.sides[1].l.Stats().Forks+w.sides[1].l.Stats().PeerResets > 0 {
+			return
+		}
+	}
+	t.Error("two copies took turns and nobody noticed")
+}
+
+// Old frames that come late, or are replayed, are no fork.
+func TestLateFramesAreNoFork(t *testing.T) {
+	for seed := range uint64(20) {
+		w := run(t, 3000+seed, faults{drop: 0.05, dup: 0.3, delay: 3 * time.Second, crash: 0.05, commitDelay: time.Millisecond}, 80)
+		for _, s := range w.sides {
+			if n := s.l.Stats().Forks; n != 0 {
+				t.Errorf("seed %d: side %d took %d frames for a fork", seed, s.n, n)
+			}
+		}
+	}
+}

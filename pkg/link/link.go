@@ -1,0 +1,314 @@
+// Package link is layer 1: everything one site decides about one peer, as a pure state machine.
+//
+// It does no input or output and reads no clock: every method takes the time and an event, and the
+// caller (pkg/node) carries out what comes back. The loop of the caller:
+//
+//  1. Feed events: Submit, Receive, Wrote, Tick. Each may leave Changes.
+//  2. Take Changes with Drain; persist them together with Snapshot in one commit; then call Committed.
+//  3. When no write to this peer is under way, ask Next for a frame; seal and write it; call Wrote.
+//  4. Call Tick at Deadline.
+//
+// Ids are acknowledged, and messages become eligible for writing, only by Committed: durable before
+// visible is not the caller's care but the machine's. The shape of loss recovery is RFC 9002.
+// A Link is not safe for concurrent use.
+package link
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+)
+
+// Config is what a link is told once. All durations must be positive.
+type Config struct {
+	Self, Peer identity.ID
+	// Rkt is the claim that binds a line to the outer key (pkg/seal); it may change while running.
+	Rkt func() string
+	// Caps is what this site takes, said in hello.
+	Caps []string
+	// AckDelay is how long an ack waits for something to ride on.
+	AckDelay time.Duration
+	// Heartbeat is how often an idle link says that it lives.
+	Heartbeat time.Duration
+	// InitialRTT is assumed until the first round trip was measured.
+	InitialRTT time.Duration
+	// MaxFiles is how many own files may be in transit.
+	MaxFiles int
+	// FrameBytes is where packing closes a frame, in bytes of claims.
+	FrameBytes int
+	// WindowMessages and WindowBytes bound what is held in memory; the rest of the outbox stays in the store.
+	WindowMessages, WindowBytes int
+	// MaxRanges bounds the out-of-order ranges kept of what was received.
+	MaxRanges int
+	// Rand gives nonces and jitter.
+	Rand *rand.Rand
+}
+
+// Defaults fills in zero fields.
+func (c Config) Defaults() Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	num := func(n *int, v int) {
+		if *n <= 0 {
+			*n = v
+		}
+	}
+	set(&c.AckDelay, 25*time.Millisecond)
+	set(&c.Heartbeat, time.Minute)
+	set(&c.InitialRTT, time.Second)
+	num(&c.MaxFiles, 256)
+	num(&c.FrameBytes, 1<<20)
+	num(&c.WindowMessages, 4096)
+	num(&c.WindowBytes, 8<<20)
+	num(&c.MaxRanges, 4096)
+	return c
+}
+
+// State is the durable part of a link (store.Link holds it).
+type State struct {
+	Epoch, PeerEpoch uint64
+	LastID           uint64
+	SeqReserved      uint64
+	Contig           uint64
+	OOO              frame.Ranges
+	PeerBase         uint64
+	PeerLast         uint64
+	AckedContig      uint64
+	AckedOOO         frame.Ranges
+	PeerCaps         []string
+	SRTT, RTTVar     time.Duration
+	LastSeen         time.Time
+	Seen             frame.Ranges
+	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
+}
+
+// Prio orders what goes first into a frame.
+type Prio uint8
+
+// Priorities: small control messages, small calls, bulk.
+const (
+	PrioControl Prio = iota
+	PrioCall
+	PrioBulk
+	numPrio
+)
+
+// Ref names what a message belongs to for the layer above; opaque here.
+type Ref [16]byte
+
+// Item is one message to send: Data is the encoded message with its id.
+type Item struct {
+	ID   uint64
+	Kind frame.Kind
+	Prio Prio
+	Ref  Ref
+	Data []byte
+}
+
+// item is what the window keeps of an Item.
+type item struct {
+	Item
+	file   *file // the file that carries it, nil while none does
+	queued bool
+	sent   bool // was in a file that may have been seen
+	done   bool // acked or withdrawn
+}
+
+// file is one own file in transit.
+type file struct {
+	seq     uint64
+	at      time.Time
+	size    int64
+	ids     frame.Ranges
+	pending int // items whose newest copy is here
+	later   int // files with higher numbers that the peer has seen
+	hello   bool
+	seen    bool
+	lost    bool
+}
+
+// Link is one link; see the package comment for its use.
+type Link struct {
+	cfg Config
+	st  State // as of the newest event, committed or not
+	run frame.Run
+
+	// sending
+	items     map[uint64]*item
+	winBytes  int
+	queues    [numPrio][]*item
+	done      frame.Ranges // own ids acked or withdrawn
+	loadedTo  uint64       // own ids up to here are in the window or done; above, up to last, only in the store
+	committed uint64       // own ids up to here are durable
+	staged    uint64       // own ids in the commit under way
+	reserved  uint64       // file numbers below are durably reserved
+	nextSeq   uint64
+	files     []*file // in transit, ascending
+	writing   *pendingWrite
+	held      counts // not acked, whole outbox
+
+	// receiving
+	fresh, staging frame.Ranges // received ids: since the last snapshot, in the commit under way
+	freshSeen      frame.Ranges // file numbers likewise
+	stagingSeen    frame.Ranges
+	stored         frame.Ranges // file numbers handled whole and durable, newest ranges
+	cuts           []frame.Cut
+	top            uint64
+	topAt          time.Time
+	full           bool
+	elicited       bool // something asks for an ack once it is durable
+	stagedElicit   bool
+	urgentAck      bool
+	ackDue         time.Time
+	peerFull       bool
+
+	rtt       rtt
+	loss      loss
+	hello     hello
+	lastWrite time.Time
+	retryAt   time.Time // writing failed: not before
+	failures  int
+	answers   bucket // frames that answer a wrong pair
+	answerDue bool
+	fork      bool   // the peer is told that its state is doubled or was set back
+	forced    bool   // a new own epoch was opened in this run
+	stopped   string // why nothing is written any more; "" while it runs
+
+	dirty   bool // something changed that a later commit may take along
+	urgent  bool // a write waits for a commit
+	owed    bool // an ack waits for a commit
+	changes Changes
+	stats   Stats
+}
+
+type counts struct {
+	messages int64
+	bytes    int64
+}
+
+type hello struct {
+	due     time.Time
+	tries   int
+	written bool // in this run
+}
+
+// Stats are counters since start, for operators.
+type Stats struct {
+	FilesWritten, FilesRead        uint64
+	BytesWritten, BytesRead        uint64
+	MessagesSent, MessagesReceived uint64
+	Duplicates                     uint64 // messages received again
+	Resent                         uint64 // messages written again
+	FilesLost                      uint64 // own files declared lost
+	FilesCut                       uint64 // own files reported cut by the peer
+	Spurious                       uint64 // declared lost, then seen
+	WrongPair                      uint64 // lines of another epoch pair
+	PeerResets                     uint64 // times the peer's epoch grew after first contact
+	AckOnly                        uint64
+	BadAcks                        uint64 // acks above what was ever sent: our state was set back
+	Forks                          uint64 // frames that show the peer's state doubled or set back
+	Timeouts                       uint64 // probe timeouts
+}
+
+// New makes a link from its stored state; the zero State begins a first epoch, not below minEpoch
+// (what file names of an earlier life of this site demand). The first Snapshot must be committed
+// before anything is written.
+func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
+	l := &Link{cfg: cfg.Defaults(), st: st, items: map[uint64]*item{}}
+	if l.st.Epoch == 0 {
+		l.st.Epoch = max(uint64(now.UnixMilli()), minEpoch, 1)
+	}
+	l.nextSeq = max(l.st.SeqReserved, l.st.Epoch*frame.SeqPerEpoch)
+	l.st.SeqReserved = l.nextSeq + seqBlock
+	l.run = frame.Run{FirstSeq: l.nextSeq, FirstID: l.st.LastID + 1}
+	binary.BigEndian.PutUint64(l.run.Rand[:], l.cfg.Rand.Uint64())
+	l.committed = l.st.LastID
+	l.stored = l.st.Seen.Clone()
+	l.top, _ = l.stored.Max()
+	l.topAt = now
+	l.rtt = newRTT(l.cfg.InitialRTT, l.st.SRTT, l.st.RTTVar)
+	l.loss = newLoss()
+	l.hello.due = now
+	l.answers = bucket{tokens: answerBurst, at: now}
+	l.urgent = true
+	return l
+}
+
+const (
+	// seqBlock is how many file numbers are reserved by one commit.
+	seqBlock = 1000
+	// seqAhead is how many reserved numbers must be left before more are asked for.
+	seqAhead = 500
+	// keptSeen bounds the file ranges kept for consume: keep and for rx.seen.
+	keptSeen = 256
+)
+
+// Epoch gives the own epoch and the peer's (0: not known yet).
+func (l *Link) Epoch() (own, peer uint64) { return l.st.Epoch, l.st.PeerEpoch }
+
+// Stats gives the counters.
+func (l *Link) Stats() Stats { return l.stats }
+
+// Held gives number and bytes of messages that the peer has not acknowledged.
+func (l *Link) Held() (messages, bytes int64) { return l.held.messages, l.held.bytes }
+
+// InFlight gives the number of own files in transit.
+func (l *Link) InFlight() int { return len(l.files) }
+
+// RTT gives the smoothed round trip and its variation; measured is false before the first one.
+func (l *Link) RTT() (smoothed, variation time.Duration, measured bool) {
+	return l.rtt.smoothed, l.rtt.variation, l.rtt.measured
+}
+
+// LastSeen is when the last verified frame of the peer was handled; zero: never.
+func (l *Link) LastSeen() time.Time { return l.st.LastSeen }
+
+// Stopped says why the link writes nothing any more, "" while it works.
+func (l *Link) Stopped() string { return l.stopped }
+
+// Synchronized says that neither side holds anything for the other, as far as this side knows.
+func (l *Link) Synchronized() bool {
+	return l.held.messages == 0 && len(l.st.OOO) == 0 && l.st.Contig >= l.st.PeerLast && l.st.PeerEpoch != 0
+}
+
+// Takes says whether the peer's last caps allow a message kind. A peer that said none takes the kinds
+// every version has.
+func (l *Link) Takes(kind frame.Kind) bool {
+	if len(l.st.PeerCaps) == 0 {
+		switch kind {
+		case frame.KindReq, frame.KindRes, frame.KindBody, frame.KindAbort, frame.KindCancel, frame.KindStage:
+			return true
+		}
+		return false
+	}
+	for _, c := range l.st.PeerCaps {
+		if c == string(kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// State gives a copy of the newest state, committed or not.
+func (l *Link) State() State {
+	st := l.st
+	st.OOO, st.AckedOOO, st.Seen = st.OOO.Clone(), st.AckedOOO.Clone(), l.stored.Clone()
+	return st
+}
+
+func (l *Link) nonce() string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], l.cfg.Rand.Uint64())
+	binary.BigEndian.PutUint64(b[8:], l.cfg.Rand.Uint64())
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// CommittedID is the highest own id that is durable.
+func (l *Link) CommittedID() uint64 { return l.committed }

@@ -1,0 +1,266 @@
+package link
+
+import (
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// rtt estimates the round trip by file (RFC 9002 section 5): from writing a file to hearing that it
+// was handled, less the delay that the peer reports.
+type rtt struct {
+	smoothed, variation, latest time.Duration
+	measured                    bool
+}
+
+func newRTT(initial, srtt, rttvar time.Duration) rtt {
+	if srtt > 0 {
+		return rtt{smoothed: srtt, variation: rttvar, latest: srtt, measured: true}
+	}
+	return rtt{smoothed: initial, variation: initial / 2, latest: initial}
+}
+
+// sample takes one measured round trip (RFC 9002 section 5.3).
+func (r *rtt) sample(d time.Duration) {
+	d = max(d, time.Microsecond)
+	r.latest = d
+	if !r.measured {
+		r.smoothed, r.variation, r.measured = d, d/2, true
+		return
+	}
+	r.variation += ((r.smoothed - d).Abs() - r.variation) / 4
+	r.smoothed += (d - r.smoothed) / 8
+}
+
+// timeout is the probe timeout without back-off (RFC 9002 section 6.2.1).
+func (r *rtt) timeout(ackDelay time.Duration) time.Duration {
+	return r.smoothed + max(4*r.variation, timerGranularity) + ackDelay
+}
+
+const (
+	// timerGranularity is the least slack of a timer: a busy machine is late by that much.
+	timerGranularity = 20 * time.Millisecond
+	// packetThreshold is how many later files must have been seen before an unseen one is lost (RFC 9002 section 6.1.1).
+	packetThreshold    = 3
+	packetThresholdMax = 64
+	// probeBytes bounds what a timeout has written again, beyond the oldest file: the smallest size that is taken for safe.
+	probeBytes = 256 << 10
+	// maxJitter is by how much a back-off may be longer than its doubled timeout.
+	maxJitter = 0.25
+	// maxBackoff caps the probe timeout together with four round trips.
+	maxBackoff = time.Hour
+)
+
+// loss is what loss detection keeps between events.
+type loss struct {
+	threshold     int     // later files seen
+	factor        float64 // of the round trip, time threshold (RFC 9002 section 6.1.2)
+	backoff       int
+	jitter        float64 // 0 to maxJitter of the present back-off: sites that failed together do not probe together
+	lastEliciting time.Time
+	topSeen       uint64
+	written       [128]writtenAt // newest writes, for round trips of files that are gone already
+	next          int
+	lost          [64]uint64 // newest lost files, to notice spurious losses
+	nextLost      int
+}
+
+type writtenAt struct {
+	seq uint64
+	at  time.Time
+}
+
+func newLoss() loss { return loss{threshold: packetThreshold, factor: 9.0 / 8} }
+
+func (s *loss) wrote(seq uint64, at time.Time) {
+	s.written[s.next] = writtenAt{seq, at}
+	s.next = (s.next + 1) % len(s.written)
+}
+
+func (s *loss) at(seq uint64) (time.Time, bool) {
+	for _, w := range s.written {
+		if w.seq == seq {
+			return w.at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func (s *loss) progress() { s.backoff = 0 }
+
+// heard notes a new file with messages of the peer. It ends the back-off, which is for a pipe or a peer that stands still
+// (where RFC 9002 section 6.2.1 waits for an ack): with a third of the files lost, four acks in a row are lost often.
+// Ack-only frames do not count, so a pipe that works one way only is not filled from the other.
+func (s *loss) heard() { s.backoff = 0 }
+
+// feedback applies what the peer says about our files.
+func (l *Link) feedback(now time.Time, x *frame.Rx) {
+	if x.Top > l.loss.topSeen {
+		if at, ok := l.loss.at(x.Top); ok {
+			l.rtt.sample(now.Sub(at) - time.Duration(x.Dly)*time.Millisecond)
+		}
+		l.loss.topSeen = x.Top
+		l.loss.backoff = 0 // something arrived: the pipe works
+	}
+	l.noteSpurious(x.Seen)
+	later := 0
+	for i := len(l.files) - 1; i >= 0; i-- {
+		f := l.files[i]
+		f.later += later
+		if !f.seen && x.Seen.Contains(f.seq) {
+			f.seen = true
+			later++
+		}
+	}
+	for i := 0; i < len(l.files); {
+		if f := l.files[i]; f.seen && f.pending == 0 {
+			l.dropFile(f, true)
+			continue
+		}
+		i++
+	}
+	for _, c := range x.Cut {
+		for _, f := range l.files {
+			if f.seq == c[0] && !f.lost && !f.seen && int64(c[1]) < f.size {
+				l.stats.FilesCut++
+				l.requeue(f)
+			}
+		}
+	}
+}
+
+// noteSpurious widens the thresholds when a file that was given up is seen after all.
+func (l *Link) noteSpurious(seen frame.Ranges) {
+	for i, seq := range l.loss.lost {
+		if seq == 0 || !seen.Contains(seq) {
+			continue
+		}
+		l.loss.lost[i] = 0
+		l.stats.Spurious++
+		l.loss.threshold = min(l.loss.threshold*2, packetThresholdMax)
+		l.loss.factor = min(l.loss.factor*1.5, 8)
+	}
+}
+
+// detectLost declares files lost by number and by time (RFC 9002 section 6.1), and probes on timeout.
+func (l *Link) detectLost(now time.Time) {
+	limit := l.lossDelay()
+	for _, f := range l.files {
+		if f.lost || f.seen || f.pending == 0 || f.later == 0 {
+			continue
+		}
+		if f.later >= l.loss.threshold || !now.Before(f.at.Add(limit)) {
+			l.stats.FilesLost++
+			l.loss.lost[l.loss.nextLost] = f.seq
+			l.loss.nextLost = (l.loss.nextLost + 1) % len(l.loss.lost)
+			l.requeue(f)
+		}
+	}
+	if at, f := l.probeAt(); f != nil && !now.Before(at) {
+		l.stats.Timeouts++
+		l.loss.backoff++
+		l.loss.jitter = maxJitter * l.cfg.Rand.Float64()
+		l.loss.lastEliciting = now
+		l.requeueOverdue(now)
+	}
+}
+
+// requeueOverdue has everything written again that is out for longer than a timeout, oldest first, as far as it fits a
+// file of a safe size: one file that gets through then ends the wait of all of it, where one file after the other would
+// wait for a doubled timeout each.
+func (l *Link) requeueOverdue(now time.Time) {
+	overdue := l.rtt.timeout(l.cfg.AckDelay)
+	var size int64
+	for _, f := range l.files {
+		if f.lost || f.pending == 0 {
+			continue
+		}
+		if size += f.size; size > f.size && (size > probeBytes || now.Before(f.at.Add(overdue))) {
+			return
+		}
+		l.requeue(f)
+	}
+}
+
+// lossDelay is the time threshold (RFC 9002 section 6.1.2).
+func (l *Link) lossDelay() time.Duration {
+	d := max(l.rtt.smoothed, l.rtt.latest) + l.cfg.AckDelay
+	return max(time.Duration(l.loss.factor*float64(d)), timerGranularity)
+}
+
+// requeue has the content of a file written again.
+func (l *Link) requeue(f *file) {
+	f.lost = true
+	for id := range f.ids.All() {
+		if x := l.items[id]; x != nil && x.file == f {
+			l.enqueue(x)
+		}
+	}
+}
+
+// probeAt gives the time when the oldest file in transit is written again although nothing says it is lost.
+func (l *Link) probeAt() (time.Time, *file) {
+	if l.st.PeerEpoch == 0 {
+		return time.Time{}, nil
+	}
+	for _, f := range l.files {
+		if f.lost || f.pending == 0 {
+			continue
+		}
+		from := f.at
+		if l.loss.lastEliciting.After(from) {
+			from = l.loss.lastEliciting
+		}
+		d := l.rtt.timeout(l.cfg.AckDelay)
+		capAt := max(maxBackoff, 4*l.rtt.smoothed)
+		for i := 0; i < l.loss.backoff && d < capAt; i++ {
+			d *= 2
+		}
+		if l.loss.backoff > 0 {
+			d += time.Duration(l.loss.jitter * float64(d))
+		}
+		d = min(d, capAt)
+		return from.Add(d), f
+	}
+	return time.Time{}, nil
+}
+
+// Deadline is when Tick must be called at the latest; zero: only events matter.
+func (l *Link) Deadline(now time.Time) time.Time {
+	var at time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	if l.writing != nil || l.stopped != "" {
+		return at
+	}
+	if !l.retryAt.IsZero() && now.Before(l.retryAt) {
+		return l.retryAt
+	}
+	if l.st.PeerEpoch == 0 || !l.hello.written {
+		sooner(l.hello.due)
+	}
+	if l.st.PeerEpoch == 0 {
+		return at
+	}
+	sooner(l.ackDue)
+	if l.answerDue {
+		sooner(l.answers.at.Add(max(l.rtt.smoothed, l.cfg.AckDelay)))
+	}
+	if t, f := l.probeAt(); f != nil {
+		sooner(t)
+	}
+	limit := l.lossDelay()
+	for _, f := range l.files {
+		if !f.lost && !f.seen && f.pending > 0 && f.later > 0 {
+			sooner(f.at.Add(limit))
+		}
+	}
+	sooner(l.lastWrite.Add(l.cfg.Heartbeat))
+	return at
+}
+
+// Tick lets time pass: losses are noticed; Next then has what is to be written.
+func (l *Link) Tick(now time.Time) { l.detectLost(now) }

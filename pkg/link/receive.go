@@ -1,0 +1,211 @@
+package link
+
+import (
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// File is what was verified of one file of the peer.
+type File struct {
+	Seq   uint64
+	Size  int64
+	Lines []*frame.Claims // verified lines that were not handed in before
+	// Whole says that every line of the file verified, now or before.
+	Whole bool
+	// Cut says that the file is settled and not whole: no more of it will come.
+	Cut bool
+}
+
+// Delivery is one message that was not received before; it is to be stored, or its effects, with the
+// next Snapshot.
+type Delivery struct {
+	frame.Message
+	PeerEpoch uint64
+	SentAt    time.Time // iat of its line
+}
+
+// Receive takes a file. What it returns is delivered once per epoch pair; everything else (acks,
+// feedback, epochs) is applied here. Lines of a wrong pair have no effect but an answer.
+func (l *Link) Receive(now time.Time, in File) []Delivery {
+	var out []Delivery
+	l.stats.FilesRead++
+	l.stats.BytesRead += uint64(in.Size)
+	current := false
+	for _, c := range in.Lines {
+		ofPeer, ofPair := l.pair(now, c)
+		if !ofPeer {
+			continue
+		}
+		current = true
+		l.st.LastSeen = now
+		if c.Caps != nil {
+			l.st.PeerCaps = c.Caps
+			l.dirty = true
+		}
+		if !ofPair {
+			continue
+		}
+		if c.Ack != nil && l.beyond(c.Ack) {
+			// The peer has had messages of ours that we know nothing of: our state was restored from an
+			// older copy. Ids would be used twice in this epoch, so it ends here (PROTOCOL "Epochs").
+			l.stats.BadAcks++
+			l.force(now, c)
+			continue
+		}
+		if c.Ack != nil {
+			l.feedback(now, c.Rx)
+			l.acked(now, c.Ack)
+			l.st.PeerLast = max(l.st.PeerLast, *c.Last)
+			l.peerFull = c.Ack.Full
+		}
+		if len(c.Msg) > 0 && in.Seq > l.top {
+			l.loss.heard()
+		}
+		l.advanceBase(c.Base)
+		for i := range c.Msg {
+			if l.accept(c.Msg[i].ID) {
+				out = append(out, Delivery{c.Msg[i], l.st.PeerEpoch, time.Unix(c.Iat, 0)})
+			}
+		}
+	}
+	if current || len(in.Lines) == 0 && l.st.PeerEpoch != 0 && in.Seq/frame.SeqPerEpoch >= l.st.PeerEpoch {
+		l.handled(now, in)
+	}
+	l.detectLost(now)
+	return out
+}
+
+// handled notes the file for the feedback.
+func (l *Link) handled(now time.Time, in File) {
+	switch {
+	case in.Whole:
+		l.freshSeen.Add(in.Seq, in.Seq)
+		l.dirty = true
+	case in.Cut:
+		l.cuts = append(l.cuts, frame.Cut{in.Seq, uint64(in.Size)})
+		if len(l.cuts) > frame.MaxCut {
+			l.cuts = l.cuts[1:]
+		}
+		l.elicited, l.urgentAck, l.owed = true, true, true
+	}
+	if in.Seq > l.top {
+		if l.top != 0 && in.Seq != l.top+1 {
+			l.urgentAck = true // a gap: the sender wants to know early
+		}
+		l.top, l.topAt = in.Seq, now
+	}
+}
+
+// accept says whether a message id is new, and takes it.
+func (l *Link) accept(id uint64) bool {
+	l.elicited, l.owed = true, true
+	if id <= l.st.Contig || l.st.OOO.Contains(id) || l.staging.Contains(id) || l.fresh.Contains(id) {
+		l.stats.Duplicates++
+		return false
+	}
+	if l.opensRange(id) && len(l.st.OOO)+len(l.staging)+len(l.fresh) >= l.cfg.MaxRanges {
+		l.full = true
+		return false
+	}
+	l.fresh.Add(id, id)
+	l.stats.MessagesReceived++
+	return true
+}
+
+// opensRange says whether an id adjoins nothing that was received.
+func (l *Link) opensRange(id uint64) bool {
+	if id == l.st.Contig+1 {
+		return false
+	}
+	for _, r := range []frame.Ranges{l.st.OOO, l.staging, l.fresh} {
+		if r.Contains(id-1) || r.Contains(id+1) {
+			return false
+		}
+	}
+	return true
+}
+
+// advanceBase applies the ack of the ack: what the peer no longer holds will never come.
+func (l *Link) advanceBase(base uint64) {
+	if base <= l.st.PeerBase {
+		return
+	}
+	l.st.PeerBase = base
+	if base-1 > l.st.Contig {
+		l.st.Contig = base - 1
+		l.st.OOO.Remove(0, base-1)
+		closeGap(&l.st.Contig, &l.st.OOO)
+	}
+	l.full = false
+	l.dirty = true
+}
+
+// ack says what is stored durably. Ids of a commit under way are not in it.
+func (l *Link) ack() *frame.Ack {
+	a := &frame.Ack{Contig: l.st.Contig, Full: l.full}
+	ooo := l.st.OOO
+	if len(ooo) > frame.MaxOOO {
+		ooo = ooo[len(ooo)-frame.MaxOOO:]
+	}
+	a.OOO = ooo
+	return a
+}
+
+// rx says which files came.
+func (l *Link) rx(now time.Time) *frame.Rx {
+	seen := l.stored
+	if len(seen) > frame.MaxSeen {
+		seen = seen[len(seen)-frame.MaxSeen:]
+	}
+	x := &frame.Rx{Top: l.top, Seen: seen, Cut: l.cuts}
+	if m, ok := seen.Max(); ok {
+		x.Top = max(x.Top, m)
+	}
+	if l.top != 0 {
+		x.Dly = max(now.Sub(l.topAt).Milliseconds(), 0)
+	}
+	return x
+}
+
+// askAck makes an ack due: with the next frame, or by itself after AckDelay.
+func (l *Link) askAck(now time.Time) {
+	due := now.Add(l.cfg.AckDelay)
+	if l.urgentAck {
+		due = now.Add(l.cfg.AckDelay / 8)
+		l.urgentAck = false
+	}
+	if l.ackDue.IsZero() || due.Before(l.ackDue) {
+		l.ackDue = due
+	}
+}
+
+// beyond says whether an ack names ids that this site never gave.
+func (l *Link) beyond(a *frame.Ack) bool {
+	hi, _ := a.OOO.Max()
+	return max(a.Contig, hi) > l.st.LastID
+}
+
+// acked applies the peer's ack of own messages.
+func (l *Link) acked(now time.Time, a *frame.Ack) {
+	newly := frame.Ranges{}
+	if a.Contig > 0 {
+		newly.Add(1, a.Contig)
+	}
+	newly.Union(a.OOO)
+	for _, d := range l.done {
+		newly.Remove(d[0], d[1])
+	}
+	if len(newly) == 0 {
+		return
+	}
+	for id := range newly.All() {
+		l.finish(id, &l.changes.AckedRefs)
+	}
+	l.changes.Acked.Union(newly)
+	l.st.AckedContig = max(l.st.AckedContig, a.Contig)
+	l.st.AckedOOO.Union(a.OOO)
+	closeGap(&l.st.AckedContig, &l.st.AckedOOO)
+	l.loss.progress()
+	l.dirty = true
+}

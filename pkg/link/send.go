@@ -1,0 +1,254 @@
+package link
+
+import (
+	"sort"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// Submit takes messages to send and gives their ids, first to first+len(tails)-1. They are to be
+// stored in the same commit as the next Snapshot; they are written after Committed.
+func (l *Link) Submit(kinds []Outgoing) (items []Item) {
+	items = make([]Item, len(kinds))
+	for i, o := range kinds {
+		l.st.LastID++
+		it := Item{ID: l.st.LastID, Kind: o.Kind, Prio: o.Prio, Ref: o.Ref, Data: o.Tail.WithID(l.st.LastID)}
+		items[i] = it
+		l.held.messages++
+		l.held.bytes += int64(len(it.Data))
+		// Later messages wait in the store as soon as one does: order of loading is by id.
+		if l.loadedTo == it.ID-1 && l.hasRoom() {
+			l.window(it)
+			l.loadedTo = it.ID
+		}
+	}
+	l.urgent = true
+	return items
+}
+
+// Outgoing is a message before it has an id.
+type Outgoing struct {
+	Kind frame.Kind
+	Prio Prio
+	Ref  Ref
+	Tail frame.Tail
+}
+
+// Frame is one frame to seal and write: each element of Lines is the claims of one line.
+type Frame struct {
+	Seq   uint64
+	Lines [][]byte
+}
+
+type pendingWrite struct {
+	f     *file
+	items []*item
+	nonce string
+	hello bool
+	// stale says that the epoch pair changed meanwhile: the peer will ignore what is being written.
+	stale bool
+}
+
+// Next gives the frame to write now, or nil. After a frame the caller must call Wrote before it asks again.
+func (l *Link) Next(now time.Time) *Frame {
+	if l.writing != nil || l.stopped != "" || now.Before(l.retryAt) || l.nextSeq >= l.reserved {
+		return nil
+	}
+	l.detectLost(now)
+	helloDue := l.helloDue(now)
+	var take []*item
+	if l.st.PeerEpoch != 0 && !helloDue && l.inTransit() < l.cfg.MaxFiles {
+		take = l.take()
+	}
+	ackOnly := len(take) == 0
+	if ackOnly && !helloDue && !l.ackOnlyDue(now) {
+		return nil
+	}
+	f := &file{seq: l.nextSeq, at: now, hello: helloDue}
+	l.nextSeq++
+	if l.nextSeq+seqAhead > l.st.SeqReserved {
+		l.urgent = true // reserve more
+	}
+	w := &pendingWrite{f: f, items: take, hello: helloDue}
+	fr := &Frame{Seq: f.seq}
+	fr.Lines, w.nonce = l.lines(now, f.seq, take, helloDue)
+	for _, x := range take {
+		f.ids.Add(x.ID, x.ID)
+	}
+	l.writing = w
+	l.ackDue, l.urgentAck, l.answerDue = time.Time{}, false, false
+	return fr
+}
+
+// inTransit counts the files that are not given up yet.
+func (l *Link) inTransit() int {
+	n := 0
+	for _, f := range l.files {
+		if !f.lost {
+			n++
+		}
+	}
+	return n
+}
+
+// take picks queued messages greedily by priority up to the frame's size.
+func (l *Link) take() []*item {
+	var out []*item
+	size := 0
+	for p := range l.queues {
+		q := l.queues[p]
+		keep := q[:0]
+		for i, x := range q {
+			switch {
+			case x.done:
+				x.queued = false
+				continue
+			case x.ID > l.committed || size > 0 && size+len(x.Data) > l.cfg.FrameBytes:
+				keep = append(keep, q[i])
+				continue
+			}
+			x.queued = false
+			size += len(x.Data)
+			out = append(out, x)
+		}
+		clear(q[len(keep):])
+		l.queues[p] = keep
+	}
+	return out
+}
+
+// lines packs messages into lines and encodes their claims. Ids ascend within a line.
+func (l *Link) lines(now time.Time, seq uint64, take []*item, hello bool) (lines [][]byte, nonce string) {
+	var groups [][][]byte
+	var ids [][]uint64
+	size := 0
+	for _, x := range take {
+		n := len(groups) - 1
+		if n < 0 || size+len(x.Data) > frame.LineTarget {
+			groups, ids = append(groups, nil), append(ids, nil)
+			n, size = n+1, 0
+		}
+		groups[n], ids[n] = append(groups[n], x.Data), append(ids[n], x.ID)
+		size += len(x.Data) + 1
+	}
+	if len(groups) == 0 {
+		groups, ids = [][][]byte{nil}, [][]uint64{nil}
+	}
+	c := frame.Claims{V: frame.Version, Iss: l.cfg.Self, Aud: l.cfg.Peer, Rkt: l.cfg.Rkt(), Ep: l.st.Epoch, Pep: l.st.PeerEpoch,
+		Seq: seq, Iat: now.Unix(), Run: l.run, Base: l.base(), Fork: l.fork}
+	last, ack, rx := l.committed, l.ack(), l.rx(now)
+	for i, g := range groups {
+		c.Idx, c.Fin, c.Jti = i, i == len(groups)-1, l.nonce()
+		if i == 0 {
+			nonce = c.Jti
+		}
+		c.Last, c.Ack, c.Rx, c.Caps = nil, nil, nil, nil
+		if i == 0 || c.Fin {
+			c.Last, c.Ack, c.Rx = &last, ack, rx
+		}
+		if hello {
+			c.Caps = l.cfg.Caps
+		}
+		sort.Sort(&byID{ids[i], g})
+		n := 0
+		for _, m := range g {
+			n += len(m) + 1
+		}
+		lines = append(lines, c.Append(make([]byte, 0, n+2048), g))
+	}
+	return lines, nonce
+}
+
+// byID sorts the messages of one line by their ids.
+type byID struct {
+	ids  []uint64
+	msgs [][]byte
+}
+
+func (b *byID) Len() int           { return len(b.ids) }
+func (b *byID) Less(i, j int) bool { return b.ids[i] < b.ids[j] }
+func (b *byID) Swap(i, j int) {
+	b.ids[i], b.ids[j] = b.ids[j], b.ids[i]
+	b.msgs[i], b.msgs[j] = b.msgs[j], b.msgs[i]
+}
+
+// Wrote tells the outcome of writing the frame that Next gave: its size in bytes, or why it failed.
+// A failed write is tried again with back-off; nothing is lost by it.
+func (l *Link) Wrote(now time.Time, size int64, err error) {
+	w := l.writing
+	l.writing = nil
+	if err != nil {
+		for _, x := range w.items {
+			l.enqueue(x)
+		}
+		l.failures++
+		l.retryAt = now.Add(min(writeRetry<<min(l.failures-1, 10), writeRetryMax))
+		if l.ackDue.IsZero() {
+			l.ackDue = l.retryAt
+		}
+		return
+	}
+	l.failures = 0
+	f := w.f
+	f.at, f.size = now, size
+	l.lastWrite = now
+	l.loss.wrote(f.seq, now)
+	l.stats.FilesWritten++
+	l.stats.BytesWritten += uint64(size)
+	l.changes.Sent = append(l.changes.Sent, SentFile{Seq: f.seq, Nonce: w.nonce, At: now, IDs: f.ids, Size: size})
+	l.supersede(f)
+	l.files = append(l.files, f)
+	l.carry(f, w.items)
+	if w.stale {
+		l.void(f)
+	} else if len(w.items) == 0 {
+		l.stats.AckOnly++
+	} else if f.pending == 0 { // all of it was acked while it was being written
+		l.dropFile(f, true)
+	} else {
+		l.loss.lastEliciting = now
+	}
+	if w.hello {
+		l.hello.written = true
+		l.hello.due = now.Add(min(l.rtt.timeout(l.cfg.AckDelay)<<min(l.hello.tries, 16), l.cfg.Heartbeat))
+		l.hello.tries++
+	}
+}
+
+const (
+	writeRetry    = 250 * time.Millisecond
+	writeRetryMax = 30 * time.Second
+)
+
+// carry moves messages into the file that now holds their newest copy.
+func (l *Link) carry(f *file, items []*item) {
+	for _, x := range items {
+		if x.done {
+			continue
+		}
+		if x.sent {
+			l.stats.Resent++
+		} else {
+			l.stats.MessagesSent++
+			l.changes.WrittenRefs = append(l.changes.WrittenRefs, x.Ref)
+		}
+		x.sent = true
+		l.leave(x, false)
+		x.file = f
+		f.pending++
+	}
+}
+
+// supersede drops older files that carry no messages: any later frame says all that they said.
+// A hello stays until a later hello, because only it carries caps.
+func (l *Link) supersede(by *file) {
+	for i := 0; i < len(l.files); {
+		f := l.files[i]
+		if f.pending == 0 && len(f.ids) == 0 && (!f.hello || by.hello) {
+			l.dropFile(f, false)
+			continue
+		}
+		i++
+	}
+}

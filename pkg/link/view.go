@@ -1,0 +1,16 @@
+package link
+
+import "time"
+
+// NextResend is when the oldest file in transit is written again although nothing says that it is
+// lost; zero: nothing waits for that.
+func (l *Link) NextResend() time.Time {
+	at, _ := l.probeAt()
+	return at
+}
+
+// WriteFailures is how many writes to this peer failed in a row; 0: the last one succeeded.
+func (l *Link) WriteFailures() int { return l.failures }
+
+// PeerFull says that the peer takes nothing but its lowest missing messages for now.
+func (l *Link) PeerFull() bool { return l.peerFull }
