@@ -1,0 +1,112 @@
+package node
+
+import (
+	"runtime/debug"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Inbound takes what was verified of a file of peer. token is handed back by Effects.Consume when
+// its effects are durable; nil: not to be consumed yet.
+func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any) {
+	l := c.links[peer]
+	if l == nil {
+		return
+	}
+	ds := l.Receive(now, in)
+	c.drain(now, peer, l)
+	for i := range ds {
+		c.deliver(now, &Delivery{Peer: peer, Delivery: ds[i], Received: now})
+	}
+	if token == nil {
+		return
+	}
+	if carries(in) {
+		c.tokens = append(c.tokens, token)
+	} else {
+		c.out.Consume = append(c.out.Consume, token)
+	}
+}
+
+func carries(in link.File) bool {
+	for _, l := range in.Lines {
+		if len(l.Msg) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// deliver has the layer above handle a message; a panic leaves nothing of what it did.
+func (c *Core) deliver(now time.Time, d *Delivery) {
+	s := &Step{Now: now, core: c}
+	d.Tries++
+	keep, ok := c.try(s, d)
+	if !ok {
+		c.setAside(now, d)
+		return
+	}
+	if d.Tries > 1 {
+		s.batch.DropInbox(d.Peer, d.PeerEpoch, d.ID)
+	}
+	if keep != nil {
+		s.batch.AddInbox(inRow(d, *keep, store.InHandled))
+	}
+	s.merge()
+}
+
+func (c *Core) try(s *Step, d *Delivery) (keep *Keep, ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			keep, ok = nil, false
+			if c.Panics != nil {
+				c.Panics(d, v, debug.Stack())
+			}
+		}
+	}()
+	return c.handler.Deliver(s, d), true
+}
+
+func inRow(d *Delivery, k Keep, state store.InState) store.In {
+	return store.In{Peer: d.Peer, PeerEpoch: d.PeerEpoch, ID: d.ID, Kind: d.Kind, Exchange: k.Exchange, Attempt: k.Attempt,
+		Offset: k.Offset, Size: k.Size, Part: k.Part, Data: d.Data, Enc: d.Enc, Body: d.Body, SentAt: d.SentAt, Received: d.Received, Tries: d.Tries, State: state}
+}
+
+// setAside keeps a message that could not be handled: again later, or for good after the third try.
+func (c *Core) setAside(now time.Time, d *Delivery) {
+	c.batch.AddInbox(inRow(d, Keep{}, store.InNew)) // stays as it is if an earlier try stored it
+	if d.Tries < maxTries {
+		c.poison = append(c.poison, poisoned{*d, now.Add(poisonRetry)})
+		return
+	}
+	c.batch.SetInbox(d.Peer, d.PeerEpoch, d.ID, store.InFailed, d.Tries)
+	s := &Step{Now: now, core: c}
+	defer func() {
+		if v := recover(); v != nil && c.Panics != nil {
+			c.Panics(d, v, debug.Stack())
+		}
+	}()
+	c.handler.Poisoned(s, d)
+	s.merge()
+}
+
+// Redeliver handles an inbox row that an earlier run left: its next try is committed before it begins.
+func (c *Core) Redeliver(now time.Time, row store.In) {
+	d := Delivery{Peer: row.Peer, Received: row.Received, Tries: row.Tries, Delivery: link.Delivery{
+		Message:   frame.Message{ID: row.ID, Kind: row.Kind, Data: row.Data, Enc: row.Enc, Body: row.Body},
+		PeerEpoch: row.PeerEpoch, SentAt: row.SentAt}}
+	c.retry(now, d)
+}
+
+func (c *Core) retry(now time.Time, d Delivery) {
+	if d.Tries >= maxTries { // the last try ended this process
+		c.setAside(now, &d)
+		return
+	}
+	c.batch.SetInbox(d.Peer, d.PeerEpoch, d.ID, store.InNew, d.Tries+1)
+	c.after = append(c.after, func(s *Step) { c.deliver(s.Now, &d) })
+}

@@ -1,0 +1,75 @@
+package node
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/pipe"
+)
+
+// buffers are for sealed frames: they are large and short-lived.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 64<<10); return &b }}
+
+// maxPooled is the largest buffer that is kept for another frame.
+const maxPooled = 4 << 20
+
+// write seals one frame and puts it; the outcome goes to the loop.
+func (n *Node) write(ctx context.Context, w Write) {
+	bp := buffers.Get().(*[]byte)
+	buf, err := n.sealFrame((*bp)[:0], w)
+	size := int64(len(buf))
+	if err == nil {
+		err = n.opt.Pipe.Put(ctx, w.Name, buf)
+	}
+	if cap(buf) <= maxPooled {
+		*bp = buf
+		buffers.Put(bp)
+	}
+	if err != nil && ctx.Err() == nil {
+		ev := n.opt.Log.Error().Err(err).Str("peer", n.peers[w.Peer].Name).Str("file", w.Name.String())
+		if errors.Is(err, pipe.ErrExists) {
+			ev.Msg("this name was used already: a second copy of this site may run on the same folder")
+		} else {
+			ev.Msg("cannot write to the outbox; trying again")
+		}
+	}
+	n.tell(ctx, func(now time.Time) { n.core.Wrote(now, w.Peer, size, err) })
+}
+
+func (n *Node) sealFrame(dst []byte, w Write) ([]byte, error) {
+	s := n.peers[w.Peer].Sealer
+	for _, claims := range w.Lines {
+		var err error
+		if dst, err = s.Seal(dst, claims); err != nil {
+			return dst, fmt.Errorf("seal %s: %w", w.Name, err)
+		}
+	}
+	return dst, nil
+}
+
+// clean removes own files that are not needed any more, and inbox files whose effects are durable.
+func (n *Node) clean(own []frame.Name, consumed []any) {
+	for _, name := range own {
+		if _, err := n.opt.Pipe.RemoveOwn(name); err != nil {
+			n.opt.Log.Warn().Err(err).Str("file", name.String()).Msg("cannot remove an own file from the outbox")
+		}
+	}
+	for _, t := range consumed {
+		f := t.(pipe.File)
+		if err := n.opt.Pipe.Remove(f); err != nil && !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
+			n.opt.Log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot remove a handled file from the inbox")
+		}
+	}
+}
+
+func seed() (s [32]byte) {
+	if _, err := crand.Read(s[:]); err != nil {
+		panic(err) // crypto/rand never fails (documented since Go 1.24)
+	}
+	return s
+}
