@@ -1,0 +1,124 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+const maxOffset = 1 << 50
+
+var errOffset = errors.New("offset out of range")
+
+// rows reads what the outbox keeps of a call. The read is of committed rows and takes microseconds;
+// it happens only when a peer lost its state.
+func (m *Manager) rows(c *call) []store.Out {
+	rows, err := m.store.OutboxExchange(context.Background(), c.id)
+	if err != nil {
+		m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("cannot read the stored request")
+		return nil
+	}
+	return rows
+}
+
+// withdraw takes back what was not acked of a call.
+func (m *Manager) withdraw(s *node.Step, c *call) {
+	s.Withdraw(c.peer, unackedIDs(m.rows(c)))
+}
+
+func unackedIDs(rows []store.Out) frame.Ranges {
+	var ids frame.Ranges
+	for _, r := range rows {
+		if r.Acked.IsZero() {
+			ids.Add(r.ID, r.ID)
+		}
+	}
+	return ids
+}
+
+// sendAgain gives the whole request to the link anew, under a higher attempt: what the peer had of it is lost.
+func (m *Manager) sendAgain(s *node.Step, c *call) {
+	rows := m.rows(c)
+	if len(rows) == 0 {
+		return // accepted, not yet committed: it goes out as it is
+	}
+	unacked := unackedIDs(rows)
+	c.sent++
+	rows = newest(rows)
+	for _, r := range rows {
+		tail, err := retail(r.Data, c.sent)
+		if err != nil {
+			m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("stored request does not decode")
+			m.fail(s, c, Problemf(CodeInternal, "the stored request is damaged"))
+			return
+		}
+		msg := node.Message{Outgoing: link.Outgoing{Kind: r.Kind, Prio: link.Prio(r.Prio), Ref: link.Ref(c.id), Tail: tail}, Keep: true, Must: true}
+		if r.Kind == frame.KindReq {
+			msg.Got = func(id uint64) { c.reqID = id }
+		}
+		if err := s.Send(c.peer, msg); err != nil {
+			m.fail(s, c, Problemf(CodeNoPeer, "peer %s is no longer configured", c.peer))
+			return
+		}
+	}
+	s.Withdraw(c.peer, unacked)
+}
+
+// newest leaves one row of each piece of a request: an earlier sending may have left its own.
+func newest(rows []store.Out) []store.Out {
+	type piece struct {
+		kind   frame.Kind
+		offset int64
+	}
+	last := map[piece]int{}
+	at := make([]piece, len(rows))
+	for i, r := range rows {
+		at[i].kind = r.Kind
+		var msg frame.Message
+		if json.Unmarshal(r.Data, &msg) == nil {
+			if b, err := decodeLoose[bodyData](msg.Data); err == nil {
+				at[i].offset = b.Offset
+			}
+		}
+		last[at[i]] = i
+	}
+	var out []store.Out
+	for i, r := range rows {
+		if last[at[i]] == i {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// retail gives an encoded message without its id; a request gets the new attempt.
+func retail(data []byte, attempt int) (frame.Tail, error) {
+	i := bytes.IndexByte(data, ',')
+	if i < 0 {
+		return nil, errors.New("encoded message without members")
+	}
+	var msg frame.Message
+	if err := json.Unmarshal(data, &msg); err != nil {
+		return nil, err
+	}
+	if msg.Kind != frame.KindReq {
+		return frame.Tail(bytes.Clone(data[i+1:])), nil
+	}
+	r, err := decode[reqData](msg.Data)
+	if err != nil {
+		return nil, err
+	}
+	r.Attempt = attempt
+	js, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	return frame.Retail(msg.Kind, js, msg.Enc, msg.Body)
+}

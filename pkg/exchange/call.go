@@ -1,0 +1,306 @@
+package exchange
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// call is one unfinished exchange at the callers' side. It belongs to the loop, but for its waiter.
+type call struct {
+	id      ID
+	peer    identity.ID
+	method  string
+	keyed   bool
+	reqID   uint64 // message id of the request; 0 after a restart
+	sent    int    // how often the request was given to the link: the attempt of the newest
+	stage   string
+	stages  map[string]int64 // unix ms of each stage
+	unsaved bool             // stage reached since the row was written
+	created time.Time
+	// deadline is when a request that was not written yet ends the call; zero: none, or looked at already.
+	deadline time.Time
+	attempt  int // of the response being received
+	head     *resData
+	have     frame.Ranges // bytes of the response body that came, as closed intervals
+	inline   int64        // bytes that came with the head
+	total    int64        // -1 until the last part came
+	waiter   *waiter      // nil when nobody waits
+	content  int64        // bytes stored for it; -1 where that must be counted
+}
+
+// order of stages, to never go back.
+var stageOrder = map[string]int{StageAccepted: 0, StageQueued: 1, StageWritten: 2, StageArrived: 3, StageCalling: 4, StageAnswered: 5, StageReturned: 6}
+
+// reach notes that the exchange got as far as a stage.
+func (c *call) reach(stage string, at time.Time) {
+	if _, ok := c.stages[stage]; !ok {
+		c.stages[stage] = at.UnixMilli()
+		c.unsaved = true
+	}
+	if stageOrder[stage] > stageOrder[c.stage] {
+		c.stage = stage
+		if c.waiter != nil {
+			c.waiter.setStage(stage)
+		}
+	}
+}
+
+func (c *call) stagesJSON() []byte {
+	b, err := json.Marshal(c.stages)
+	if err != nil {
+		panic(err) // a map of numbers always encodes
+	}
+	return b
+}
+
+// onRes takes the head of a response, with its body or the beginning of it, or the far side's problem.
+func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
+	r, err := decode[resData](d.Data)
+	if err != nil {
+		return nil, err
+	}
+	c := m.calls[r.Exchange]
+	if c == nil || c.peer != d.Peer {
+		m.dropped.Add(1) // finished, or not ours: the link has acked it, nothing else happens
+		return nil, nil
+	}
+	if !m.attempt(s, c, r.Attempt) {
+		return nil, nil
+	}
+	if r.Problem != nil {
+		c.noteFar(r.Callee)
+		c.reach(StageArrived, s.Now)
+		m.fail(s, c, &Problem{Code: r.Problem.Code, Detail: r.Problem.Detail})
+		return nil, nil
+	}
+	if c.head != nil {
+		return nil, nil
+	}
+	body, err := (&d.Message).Plain()
+	if err != nil {
+		return nil, err
+	}
+	c.head, c.inline = r, int64(len(body))
+	c.stored(d, r.More)
+	c.noteFar(r.Callee)
+	c.reach(StageAnswered, s.Now)
+	if len(body) > 0 {
+		c.have.Add(0, uint64(len(body))-1)
+	}
+	if c.waiter != nil {
+		c.waiter.setHead(r, body, m.cfg.Peers[c.peer])
+	}
+	if !r.More {
+		c.total = c.inline
+	}
+	m.finishIfComplete(s, c)
+	return &node.Keep{Exchange: c.id, Attempt: r.Attempt, Size: c.inline, Part: r.More}, nil
+}
+
+// stored adds a message that is kept to what is stored for the call; parts make it be counted at the end.
+func (c *call) stored(d *node.Delivery, part bool) {
+	if part {
+		c.content = -1
+	}
+	if c.content >= 0 {
+		c.content += int64(len(d.Data) + len(d.Body))
+	}
+}
+
+// noteFar takes the far side's times; they are by its clock.
+func (c *call) noteFar(f *calleeData) {
+	if f == nil {
+		return
+	}
+	for stage, at := range map[string]int64{StageArrived: f.Arrived, StageCalling: f.Called} {
+		if at != 0 {
+			c.stages[stage] = at
+		}
+	}
+}
+
+// attempt decides what a message of an attempt means: an older one is void, a newer one takes the
+// place of what came, unless some of it was passed on already.
+func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
+	switch {
+	case attempt < c.attempt:
+		return false
+	case attempt == c.attempt || c.attempt == 0:
+		c.attempt = attempt
+		return true
+	}
+	if c.head != nil && c.waiter != nil && c.waiter.passedOn() {
+		m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: "the far side began again after a part of its answer was passed on"})
+		return false
+	}
+	c.attempt, c.head, c.have, c.total, c.inline, c.content = attempt, nil, nil, -1, 0, -1
+	s.Store().DropInboxExchange(c.id, attempt)
+	if c.waiter != nil {
+		c.waiter.restart()
+	}
+	return true
+}
+
+// onBody takes a part of a body: of a response to a call of ours, else of a request.
+func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
+	b, err := decode[bodyData](d.Data)
+	if err != nil {
+		return nil, err
+	}
+	c := m.calls[b.Exchange]
+	if c == nil {
+		return m.onRequestBody(s, d, b)
+	}
+	if c.peer != d.Peer || !m.attempt(s, c, b.Attempt) {
+		return nil, nil
+	}
+	plain, err := (&d.Message).Plain()
+	if err != nil {
+		return nil, err
+	}
+	if b.Offset < 0 || b.Offset > maxOffset {
+		return nil, errOffset
+	}
+	c.stored(d, true)
+	if b.Total != nil {
+		c.total = *b.Total
+	}
+	if len(plain) > 0 {
+		c.have.Add(uint64(b.Offset), uint64(b.Offset)+uint64(len(plain))-1)
+	}
+	if w := c.waiter; w != nil {
+		if !w.addPart(b, plain) { // not kept in memory: to be read from the store when it is there
+			s.OnCommit(func(*node.Step) { w.stored(b.Offset, len(plain)) })
+		}
+	}
+	m.finishIfComplete(s, c)
+	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
+}
+
+// finishIfComplete ends a call whose whole answer has come.
+func (m *Manager) finishIfComplete(s *node.Step, c *call) {
+	if c.head == nil || c.total < 0 {
+		return
+	}
+	if c.total > 0 && (len(c.have) != 1 || c.have[0] != frame.Range{0, uint64(c.total) - 1}) {
+		return
+	}
+	if c.waiter != nil {
+		c.reach(StageReturned, s.Now)
+	}
+	m.end(s, c, StateSucceeded, nil)
+}
+
+// onAbort ends an answer that the far side broke off, or drops a request that its caller broke off.
+func (m *Manager) onAbort(s *node.Step, d *node.Delivery) error {
+	a, err := decode[abortData](d.Data)
+	if err != nil {
+		return err
+	}
+	c := m.calls[a.Exchange]
+	if c == nil {
+		m.dropRequest(s, d.Peer, a.Exchange)
+		return nil
+	}
+	if c.peer != d.Peer || !m.attempt(s, c, a.Attempt) {
+		return nil
+	}
+	m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: a.Reason})
+	return nil
+}
+
+// onStage notes how far the far side got.
+func (m *Manager) onStage(s *node.Step, d *node.Delivery) error {
+	st, err := decode[stageData](d.Data)
+	if err != nil {
+		return err
+	}
+	c := m.calls[st.Exchange]
+	if c == nil || c.peer != d.Peer {
+		return nil
+	}
+	switch st.Stage {
+	case StageArrived, StageCalling, StageAnswered:
+		c.reach(st.Stage, fromMillis(st.At))
+		m.wantTick(s.Now)
+	}
+	return nil
+}
+
+// fail ends a call with a problem; its state says what is certain.
+func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
+	state := StateFailed
+	switch p.Code {
+	case CodeUncertain:
+		state = StateUncertain
+	case CodeCanceled:
+		state = StateCanceled
+	}
+	m.end(s, c, state, p)
+}
+
+// end finishes a call: the row gets its end, who waits is told.
+func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
+	delete(m.calls, c.id)
+	stage, now, res := c.stage, s.Now, int64(c.have.Count())
+	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stagesJSON(), ResBytes: &res, Ended: &now}
+	if c.content >= 0 {
+		patch.Content = &c.content
+	}
+	if c.head != nil {
+		patch.Status = &c.head.Status
+	}
+	if p != nil {
+		patch.Problem, patch.Detail = &p.Code, &p.Detail
+	}
+	s.Store().PatchExchange(c.id, store.SideIngress, patch)
+	if w := c.waiter; w != nil {
+		w.finish(p)
+	}
+	ev := m.cfg.Log.Info().Stringer("exchange", c.id).Str("peer", m.cfg.Peers[c.peer]).Str("method", c.method).Str("state", state).
+		Int64("rtt_ms", s.Now.Sub(c.created).Milliseconds()).Int64("bytes_in", res)
+	if c.head != nil {
+		ev = ev.Int("status", c.head.Status)
+	}
+	if p != nil {
+		ev = ev.Str("problem", p.Code)
+	}
+	ev.Msg("exchange done")
+}
+
+// saveStages writes stages of calls that take long, so that they can be seen when this site is down.
+func (m *Manager) saveStages(s *node.Step) {
+	for _, c := range m.calls {
+		if c.unsaved && s.Now.Sub(c.created) > tellAfter {
+			c.unsaved = false
+			stage := c.stage
+			s.Store().PatchExchange(c.id, store.SideIngress, store.Patch{Stage: &stage, Stages: c.stagesJSON()})
+		}
+	}
+}
+
+// PeerReset implements node.Handler: the peer lost its state. What was never written, and what may be
+// done twice, is sent again; for the rest nobody can know whether it was done.
+func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
+	l := s.Link(peer)
+	for _, c := range m.calls {
+		if c.peer != peer || c.reqID == 0 && c.sent == 0 {
+			continue
+		}
+		written := c.reqID == 0 || l.MayBeWritten(c.reqID)
+		switch {
+		case c.head != nil:
+			m.fail(s, c, Problemf(CodeCalleeBroken, "the far site lost its state in the middle of its answer"))
+		case !written || Repeatable(c.method):
+			m.sendAgain(s, c)
+		default:
+			m.withdraw(s, c)
+			m.fail(s, c, Problemf(CodeUncertain, "site %s lost its state after the request was sent; the server may have acted", m.cfg.Peers[peer]))
+		}
+	}
+}

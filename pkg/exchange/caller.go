@@ -1,0 +1,252 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Call implements Caller.
+func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, accepted func(ID)) (*Response, error) {
+	now := time.Now()
+	id := r.Exchange
+	if id == uuid.Nil {
+		id = NewID(now)
+	}
+	up := &upload{m: m, id: id, r: r}
+	inline, err := up.read(ctx)
+	if err != nil {
+		up.giveUp(ctx)
+		return nil, err
+	}
+	c := &call{id: id, peer: r.Peer, method: r.Method, keyed: r.Key != "", stage: StageQueued, created: now, deadline: r.Deadline, total: -1,
+		stages: map[string]int64{StageAccepted: now.UnixMilli()}, waiter: newWaiter(id, m.store)}
+	c.waiter.leave = func() { m.cancelCall(id) }
+	if err := m.accept(ctx, c, r, inline, up.size, now); err != nil {
+		up.giveUp(ctx)
+		return nil, err
+	}
+	if accepted != nil {
+		accepted(id)
+	}
+	return m.await(ctx, c, wait)
+}
+
+// await waits for the head; the context of the whole call keeps governing the body.
+func (m *Manager) await(ctx context.Context, c *call, wait time.Duration) (*Response, error) {
+	over := make(chan struct{})
+	headCtx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(wait, func() { cancel(ErrWait); close(over) })
+	resp, err := c.waiter.awaitHead(headCtx)
+	if !timer.Stop() {
+		<-over
+	}
+	if err == nil {
+		resp.Body.(*waiterBody).ctx = ctx
+		cancel(nil)
+		return resp, nil
+	}
+	defer cancel(nil)
+	var p *Problem
+	if errors.As(err, &p) {
+		return nil, p
+	}
+	// The exchange goes on without anybody who waits; its answer is stored.
+	_ = m.loop.Do(func(*node.Step) { c.waiter = nil })
+	if cause := context.Cause(headCtx); errors.Is(cause, ErrWait) {
+		return nil, ErrWait
+	}
+	return nil, ctx.Err()
+}
+
+// accept makes the request durable; from then on it is answered or reported failed.
+func (m *Manager) accept(ctx context.Context, c *call, r *Request, inline []byte, size int64, now time.Time) error {
+	data := &reqData{Exchange: c.id, Attempt: 1, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
+		Fields: r.Fields, Trailers: r.Trailers, Length: r.Length, Client: r.Client, At: now.UnixMilli(), Keyed: r.Key != "", Plain: r.NoCompress, Oep: m.loop.Epoch(r.Peer)}
+	if size > int64(len(inline)) {
+		data.Parts = size
+	}
+	if !r.Deadline.IsZero() {
+		data.TTL = max(r.Deadline.Sub(now).Milliseconds(), 1)
+	}
+	msg, err := encode(frame.KindReq, link.PrioCall, c.id, data, inline, !r.NoCompress)
+	if err != nil {
+		if errors.Is(err, frame.ErrTooLarge) {
+			return Problemf(CodeFieldsLarge, "the request's head does not fit a message")
+		}
+		return err
+	}
+	msg.Keep, msg.Got = true, func(id uint64) { c.reqID = id }
+	if c.content = int64(len(msg.Tail)); data.Parts > 0 {
+		c.content = -1
+	}
+	// Without the caller's cancellation: once asked for, the commit decides whether the call was accepted.
+	return m.commit(context.WithoutCancel(ctx), func(s *node.Step) error {
+		if p := m.refusal(s); p != nil {
+			return p
+		}
+		if err := s.Send(c.peer, msg); err != nil {
+			return m.sendProblem(err, r)
+		}
+		c.sent = 1
+		c.stages[StageQueued] = s.Now.UnixMilli()
+		m.calls[c.id] = c
+		m.watchDeadline(c)
+		s.Store().PutExchange(store.Exchange{ID: c.id, Side: store.SideIngress, Peer: r.Peer, Upstream: r.Upstream, Route: r.Route, Method: r.Method,
+			Target: r.Target, Caller: r.Client, Stage: c.stage, State: StateRunning, Attempt: 1, Oep: data.Oep, Key: r.Key, Created: now,
+			Deadline: r.Deadline, Stages: c.stagesJSON(), ReqBytes: size})
+		return nil
+	})
+}
+
+// refusal says why no new call is taken at present.
+func (m *Manager) refusal(s *node.Step) *Problem {
+	switch {
+	case !s.StoreFailing().IsZero():
+		p := Problemf(CodeStoreFailed, "the state folder cannot be written")
+		p.RetryAfter = 5
+		return p
+	case m.cfg.Exchanges > 0 && len(m.calls) >= m.cfg.Exchanges:
+		p := Problemf(CodeOutboxFull, "%d calls are under way", len(m.calls))
+		p.RetryAfter = 5
+		return p
+	}
+	return nil
+}
+
+func (m *Manager) sendProblem(err error, r *Request) *Problem {
+	if errors.Is(err, node.ErrOutboxFull) {
+		p := Problemf(CodeOutboxFull, "too much waits for site %s", m.cfg.Peers[r.Peer])
+		p.RetryAfter = 30
+		return p
+	}
+	return Problemf(CodeNoPeer, "no peer %q", r.Peer)
+}
+
+// cancelCall ends a call whose caller left after the head: the far side ends the callee's request.
+func (m *Manager) cancelCall(id ID) {
+	_ = m.loop.Do(func(s *node.Step) {
+		c := m.calls[id]
+		if c == nil {
+			return
+		}
+		if msg, err := encode(frame.KindCancel, link.PrioControl, id, &cancelData{Exchange: id}, nil, false); err == nil {
+			msg.Must = true
+			_ = s.Send(c.peer, msg) // an unknown peer has nothing to cancel
+		}
+		m.fail(s, c, Problemf(CodeCanceled, "the caller left in the middle of the answer"))
+	})
+}
+
+// upload reads a request's body: short ones whole, longer ones into messages that travel while it comes.
+type upload struct {
+	m    *Manager
+	id   ID
+	r    *Request
+	size int64 // bytes read
+	sent bool  // parts were sent
+}
+
+// read gives the body if it is short enough to travel inline, else nil after sending all of it in parts.
+func (u *upload) read(ctx context.Context) ([]byte, error) {
+	if u.r.Body == nil {
+		return nil, nil
+	}
+	first := make([]byte, min(u.m.cfg.Inline, inlineMax(u.r))+1)
+	if u.r.Length >= 0 && u.r.Length < int64(len(first)) {
+		first = first[:u.r.Length+1]
+	}
+	n, err := io.ReadFull(u.r.Body, first)
+	u.size = int64(n)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return first[:n], nil
+	case err != nil:
+		return nil, bodyError(err)
+	}
+	return nil, u.parts(ctx, io.MultiReader(bytes.NewReader(first), u.r.Body))
+}
+
+// inlineMax leaves room for the head in the message.
+func inlineMax(r *Request) int {
+	head := len(r.Target) + len(r.Host) + 512
+	for _, f := range append(r.Fields, r.Trailers...) {
+		head += len(f.Name) + len(f.Value)*3/2 + 8
+	}
+	return max((frame.MaxMessage-head)*3/4-64, 0)
+}
+
+// parts sends the body in messages; at most partsUnderWay of them wait for their commit.
+func (u *upload) parts(ctx context.Context, body io.Reader) error {
+	p := newProducer(ctx, u.m, u.r.Peer, u.id, !u.r.NoCompress, false)
+	p.first = u.note
+	buf := make([]byte, partSize)
+	u.size = 0
+	for {
+		n, err := io.ReadFull(body, buf)
+		if n > 0 {
+			if serr := p.send(&bodyData{Exchange: u.id, Offset: u.size}, buf[:n]); serr != nil {
+				return serr
+			}
+			u.sent = true
+			u.size += int64(n)
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return p.wait()
+		case err != nil:
+			return bodyError(err)
+		}
+	}
+}
+
+// note writes a row for an upload that has begun, so that a crash in the middle of it leaves no parts
+// that nobody knows of: the next start gives them up.
+func (u *upload) note(s *node.Step) {
+	s.Store().PutExchange(store.Exchange{ID: u.id, Side: store.SideIngress, Peer: u.r.Peer, Upstream: u.r.Upstream, Route: u.r.Route, Method: u.r.Method,
+		Target: u.r.Target, Caller: u.r.Client, Stage: stageUploading, State: StateRunning, Created: s.Now})
+}
+
+// bodyError passes problems on as they are and wraps the rest.
+func bodyError(err error) error {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return Problemf(CodeBadRequest, "the request body broke off")
+}
+
+// giveUp tells the far side to drop the parts of an upload that was never accepted.
+func (u *upload) giveUp(ctx context.Context) {
+	if !u.sent {
+		return
+	}
+	msg, err := uploadAborted(u.id)
+	if err != nil {
+		return
+	}
+	_ = u.m.loop.Do(func(s *node.Step) { giveUp(s, u.r.Peer, u.id, msg) })
+}
+
+// giveUp has the far side drop the parts of an upload, and forgets it here.
+func giveUp(s *node.Step, peer identity.ID, id ID, abort node.Message) {
+	_ = s.Send(peer, abort) // a peer that is no longer configured has nothing to drop
+	s.Store().PurgeExchange(id)
+}
+
+// uploadAborted is the message that gives an upload up.
+func uploadAborted(id ID) (node.Message, error) {
+	msg, err := encode(frame.KindAbort, link.PrioControl, id, &abortData{Exchange: id, Reason: "upload broken off"}, nil, false)
+	msg.Must = true
+	return msg, err
+}

@@ -1,0 +1,99 @@
+package exchange_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/pipe"
+)
+
+func wantDeadlinePassed(t *testing.T, err error) {
+	t.Helper()
+	var p *exchange.Problem
+	if !errors.As(err, &p) || p.Code != exchange.CodeDeadline {
+		t.Errorf("got %v, want %s", err, exchange.CodeDeadline)
+	}
+}
+
+// Before a peer was heard of nothing is written to it: the deadline ends such a call here, and the peer never
+// hears of it.
+func TestDeadlinePassesBeforeTheRequestIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
+		a, b := apart(t, up)
+		a.start()
+		defer func() { a.stop() }()
+		for _, body := range [][]byte{[]byte("x"), randomBytes(200_000)} {
+			r := request(b, "POST", "/late", body)
+			r.Deadline = time.Now().Add(time.Second)
+			begun := time.Now()
+			_, err := a.m.Call(t.Context(), r, longWait, nil)
+			wantDeadlinePassed(t, err)
+			if took := time.Since(begun); took < time.Second || took > 2*time.Second {
+				t.Errorf("ended after %v, the deadline was a second", took)
+			}
+		}
+		b.start()
+		defer b.stop()
+		if resp, _ := call(t, a, request(b, "POST", "/in-time", []byte("x"))); resp.Status != 200 {
+			t.Errorf("status %d", resp.Status)
+		}
+		if up.count("/late") != 0 {
+			t.Error("an overdue call was made")
+		}
+	})
+}
+
+// A request that lay in the pipe beyond its deadline is not begun, whatever the clocks of the two sites say.
+func TestDeadlinePassesInThePipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
+		a, b := apart(t, up)
+		b.in = pipe.NewMemFolder(nil)
+		var stopped atomic.Bool
+		end := make(chan struct{})
+		go move(a.out, b.in, &stopped, end)
+		a.start()
+		b.start()
+		defer func() { close(end); a.stop(); b.stop() }()
+		r := request(b, "POST", "/in-time", []byte("x"))
+		r.Deadline = time.Now().Add(time.Minute)
+		call(t, a, r)
+
+		stopped.Store(true)
+		r = request(b, "POST", "/late", []byte("x"))
+		r.Deadline = time.Now().Add(2 * time.Second)
+		var id exchange.ID
+		if _, err := a.m.Call(t.Context(), r, 10*time.Second, func(x exchange.ID) { id = x }); !errors.Is(err, exchange.ErrWait) {
+			t.Fatalf("got %v, want ErrWait", err)
+		}
+		stopped.Store(false)
+		_, err := outcome(t, a, id)
+		wantDeadlinePassed(t, err)
+		if up.count("/late") != 0 || up.count("/in-time") != 1 {
+			t.Errorf("%d late calls and %d in time", up.count("/late"), up.count("/in-time"))
+		}
+	})
+}
+
+// move carries each file once while it is not stopped.
+func move(from, to *pipe.MemFolder, stopped *atomic.Bool, end <-chan struct{}) {
+	carried := map[string]bool{}
+	for {
+		select {
+		case <-end:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+		for _, path := range from.Paths() {
+			if data, ok := from.ReadFile(path); ok && !carried[path] && !stopped.Load() {
+				carried[path] = true
+				to.WriteFile(path, data)
+			}
+		}
+	}
+}

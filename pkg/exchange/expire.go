@@ -1,0 +1,125 @@
+package exchange
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Caps is what this version takes, said in hello.
+func Caps() []string {
+	var caps []string
+	for _, k := range []frame.Kind{frame.KindReq, frame.KindRes, frame.KindBody, frame.KindAbort, frame.KindCancel, frame.KindStage} {
+		caps = append(caps, string(k))
+	}
+	return append(caps, string(frame.EncZstd))
+}
+
+const (
+	// expireEvery is the pause between looks at what is old.
+	expireEvery = time.Minute
+	// expireBatch bounds one step of expiry, so that calls are not held up.
+	expireBatch = 200
+)
+
+// Expire deletes results after their time, or when they take too much room, and forgets executed ids
+// after Config.Remember. It works until ctx ends.
+func (m *Manager) Expire(ctx context.Context) {
+	t := time.NewTicker(expireEvery)
+	defer t.Stop()
+	for {
+		if err := m.expire(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			m.cfg.Log.Error().Err(err).Msg("cannot delete old exchanges")
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// expire does one look.
+func (m *Manager) expire(ctx context.Context, now time.Time) error {
+	for {
+		keys, err := m.store.ResultsBefore(ctx, now.Add(-m.cfg.TTL), expireBatch)
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 && m.cfg.MaxBytes > 0 {
+			if keys, err = m.overSize(ctx, now); err != nil {
+				return err
+			}
+		}
+		if len(keys) == 0 {
+			break
+		}
+		if err := m.commit(ctx, func(s *node.Step) error {
+			for _, k := range keys {
+				s.Store().ExpireExchange(k.ID)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if err := m.commit(ctx, func(s *node.Step) error { m.sweepJobs(s, now); return nil }); err != nil {
+		return err
+	}
+	return m.purge(ctx, now)
+}
+
+// sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it.
+func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
+	for id, j := range m.jobs {
+		if j.state != jobBody || now.Sub(j.arrived) < m.cfg.Remember {
+			continue
+		}
+		if j.req == nil {
+			delete(m.jobs, id)
+			s.Store().DropInboxExchange(id, -1)
+			continue
+		}
+		p := Problemf(CodeDeadline, "parts of the request's body never came")
+		m.refuse(s, j.peer, id, j.attempt(), p, j.arrived)
+		m.forget(s, j, p)
+	}
+}
+
+// overSize gives the oldest results when all of them take more than Config.MaxBytes.
+func (m *Manager) overSize(ctx context.Context, now time.Time) ([]store.ExchangeKey, error) {
+	n, err := m.store.ResultBytes(ctx)
+	if err != nil || n <= m.cfg.MaxBytes {
+		return nil, err
+	}
+	return m.store.ResultsBefore(ctx, now.Add(time.Hour), expireBatch)
+}
+
+// purge forgets exchanges: a week after their end (Remember), and at least as long as results are kept.
+func (m *Manager) purge(ctx context.Context, now time.Time) error {
+	keep := max(m.cfg.Remember, 2*m.cfg.TTL)
+	for {
+		keys, err := m.store.EndedBefore(ctx, now.Add(-keep), expireBatch)
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		if err := m.commit(ctx, func(s *node.Step) error {
+			for _, k := range keys {
+				s.Store().PurgeExchange(k.ID)
+				delete(m.gone, k.ID)
+				// Ids are no longer known from here on, whatever their own clock says.
+				if k.Side == store.SideEgress && k.Ended.After(m.horizon) {
+					m.horizon = k.Ended
+				}
+			}
+			s.Store().SetMeta(metaHorizon, strconv.AppendInt(nil, m.horizon.UnixMilli(), 10))
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package exchange_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Parts of a request that never comes are deleted in the end.
+func TestPartsWithoutARequestAreSwept(t *testing.T) {
+	up := &callee{calls: map[string]int{}, do: echo, slots: 4}
+	a, b := apart(t, up)
+	b.keep = time.Nanosecond
+	a.start()
+	b.start()
+	defer func() { a.stop(); b.stop() }()
+	pr, pw := io.Pipe()
+	r := request(b, "POST", "/x", nil)
+	r.Body, r.Length = pr, -1
+	ended := make(chan error, 1)
+	go func() {
+		_, err := a.m.Call(context.Background(), r, longWait, nil)
+		ended <- err
+	}()
+	if _, err := pw.Write(randomBytes(200_000)); err != nil {
+		t.Fatal(err)
+	}
+	parts := func() int {
+		rows, err := b.db.InboxParts(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		return len(rows)
+	}
+	until(t, "the parts arrive", func() bool { return parts() >= 3 })
+	ctx, cancel := context.WithCancel(t.Context())
+	swept := make(chan struct{})
+	go func() { b.m.Expire(ctx); close(swept) }()
+	until(t, "they are gone", func() bool { return parts() == 0 })
+	cancel()
+	<-swept
+	pw.CloseWithError(errors.New("gone"))
+	<-ended
+}
+
+// A result is served until its time is over, then it is gone: its state says so, its content is deleted.
+func TestResultsExpire(t *testing.T) {
+	up := &callee{calls: map[string]int{}, do: echo, slots: 4}
+	a, b := pair(t, up)
+	resp, _ := call(t, a, request(b, "POST", "/x", []byte("secret")))
+	until(t, "the end is stored", func() bool {
+		row, err := a.db.Exchange(t.Context(), resp.Exchange, store.SideIngress)
+		return err == nil && row.State == exchange.StateSucceeded
+	})
+	a.stop()
+	a.ttl = time.Nanosecond
+	a.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { a.m.Expire(ctx); close(done) }()
+	until(t, "the answer is gone", func() bool {
+		_, err := a.m.Result(t.Context(), resp.Exchange)
+		return errors.Is(err, exchange.ErrGone) || errors.Is(err, exchange.ErrUnknown)
+	})
+	cancel()
+	<-done
+	if rows, err := a.db.InboxExchange(t.Context(), resp.Exchange); err != nil || len(rows) != 0 {
+		t.Errorf("%d rows of content are left, %v", len(rows), err)
+	}
+	if rows, err := a.db.OutboxExchange(t.Context(), resp.Exchange); err != nil || len(rows) != 0 {
+		t.Errorf("%d rows of the request are left, %v", len(rows), err)
+	}
+}

@@ -1,0 +1,314 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// jobState is how far a job got. Only jobCalling means that the callee may know of it.
+type jobState int
+
+const (
+	jobBody    jobState = iota // parts of the body came, the rest or the request itself did not
+	jobQueued                  // complete; waits for a slot
+	jobCalling                 // intent is durable; the call runs
+)
+
+// job is one unfinished exchange at the callees' side. It belongs to the loop.
+type job struct {
+	id      ID
+	peer    identity.ID
+	req     *reqData // nil while only parts of the body came
+	inline  []byte
+	have    frame.Ranges // bytes of the body that came in parts
+	state   jobState
+	try     int // of this site, under the request's attempt
+	arrived time.Time
+	called  time.Time
+	expires time.Time          // not begun after it; zero: no deadline
+	stop    context.CancelFunc // ends the call
+	told    bool
+}
+
+// attempt is the number that the response carries: higher for every new try.
+func (j *job) attempt() int {
+	n := 0
+	if j.req != nil {
+		n = j.req.Attempt
+	}
+	return n*attemptsPerRequest + j.try
+}
+
+func (j *job) complete() bool {
+	if j.req == nil {
+		return false
+	}
+	return j.req.Parts == 0 || len(j.have) == 1 && j.have[0] == frame.Range{0, uint64(j.req.Parts) - 1}
+}
+
+// onReq takes a request: admitted and complete, its intent is made durable with its receipt.
+func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*node.Keep, error) {
+	r, err := decode[reqData](d.Data)
+	if err != nil {
+		return nil, err
+	}
+	j := m.jobs[r.Exchange]
+	if j != nil && (j.req != nil || j.peer != d.Peer) {
+		return nil, nil // known and under way: its answer will come
+	}
+	inline, err := (&d.Message).Plain()
+	if err != nil {
+		return nil, err
+	}
+	if j == nil {
+		if done := m.known(s, d, r); done {
+			return nil, nil
+		}
+		j = &job{id: r.Exchange, peer: d.Peer}
+	}
+	j.req, j.inline, j.arrived = r, inline, s.Now
+	j.expires = expiry(r, d, inPipe)
+	if p := m.admit(j); p != nil {
+		m.refuse(s, d.Peer, j.id, j.attempt(), p, j.arrived)
+		m.forget(s, j, p)
+		return nil, nil
+	}
+	m.jobs[j.id] = j
+	keep := &node.Keep{Exchange: j.id, Size: int64(len(inline))}
+	if !j.complete() {
+		m.put(s, j, StageArrived)
+		return keep, nil
+	}
+	m.begin(s, j, true)
+	return keep, nil
+}
+
+// known deals with a request whose id this site has met before, or may have met (PROTOCOL "Epochs").
+//
+// A message comes once per epoch pair, so a request that was accepted in the present epoch and is sent
+// for the first time is new; only what is sent again, or dates from an older epoch, is looked up.
+func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) bool {
+	if _, gone := m.gone[r.Exchange]; !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch {
+		return false
+	}
+	delete(m.gone, r.Exchange)
+	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
+	switch {
+	case err == nil && row.State == StateCanceled:
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeCanceled, "canceled before it began"), s.Now)
+		return true
+	case err == nil && row.Attempt == 0:
+		return false // never begun
+	case err == nil && m.mayRepeat(r):
+		return false
+	case err == nil:
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
+			Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"), s.Now)
+		return true
+	case !errors.Is(err, store.ErrNotFound):
+		m.cfg.Log.Error().Stringer("exchange", r.Exchange).Err(err).Msg("cannot look up an exchange")
+	}
+	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && IDTime(r.Exchange).Before(m.horizon) {
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
+			Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already"), s.Now)
+		return true
+	}
+	return false
+}
+
+func (m *Manager) mayRepeat(r *reqData) bool {
+	return Repeatable(r.Method) || r.Keyed && m.cfg.Honoured(r.Upstream)
+}
+
+// admit asks the allow-list.
+func (m *Manager) admit(j *job) *Problem {
+	if m.cfg.Upstreams == nil {
+		return Problemf(CodeNoUpstream, "this site makes no calls")
+	}
+	return m.cfg.Upstreams.Admit(m.request(j))
+}
+
+func (m *Manager) request(j *job) *Request {
+	r := j.req
+	q := &Request{Exchange: j.id, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
+		Fields: r.Fields, Trailers: r.Trailers, Client: r.Client, Length: r.Length, Deadline: j.expires, Attempt: j.try}
+	return q
+}
+
+// begin starts a complete job, or queues it until its upstream has a slot. fresh: it has no row yet.
+func (m *Manager) begin(s *node.Step, j *job, fresh bool) {
+	up := j.req.Upstream
+	if m.idle != nil || m.running[up] >= m.cfg.Upstreams.Slots(up) {
+		j.state = jobQueued
+		m.queued[up] = append(m.queued[up], j)
+		m.put(s, j, StageArrived)
+		return
+	}
+	m.intend(s, j)
+}
+
+// intend makes it durable that the callee is about to be called; only then it is called.
+func (m *Manager) intend(s *node.Step, j *job) {
+	if !j.expires.IsZero() && s.Now.After(j.expires) {
+		p := Problemf(CodeDeadline, "the deadline passed before the call was begun")
+		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
+		m.forget(s, j, p)
+		return
+	}
+	m.running[j.req.Upstream]++
+	j.state, j.called = jobCalling, s.Now
+	j.try++
+	m.put(s, j, StageCalling)
+	s.Hurry() // the callee is waiting to be called
+	m.slow = append(m.slow, slowJob{j, s.Now.Add(tellAfter)})
+	m.wantTick(s.Now)
+	s.OnCommit(func(*node.Step) {
+		if m.jobs[j.id] == j {
+			j.stop = m.tasks.run(func(ctx context.Context) { m.perform(ctx, j) })
+		}
+	})
+}
+
+// put writes the job's row.
+func (m *Manager) put(s *node.Step, j *job, stage string) {
+	r := j.req
+	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
+		Caller: r.Client, Stage: stage, State: StateRunning, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Deadline: j.expires,
+		ReqBytes: max(r.Parts, int64(len(j.inline)))})
+}
+
+// onRequestBody takes a part of a request's body; it may come before the request.
+func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*node.Keep, error) {
+	j := m.jobs[b.Exchange]
+	if j == nil {
+		if _, err := m.store.Exchange(context.Background(), b.Exchange, store.SideEgress); err == nil || m.cfg.Upstreams == nil {
+			m.dropped.Add(1)
+			return nil, nil // finished or canceled
+		}
+		j = &job{id: b.Exchange, peer: d.Peer, arrived: s.Now}
+		m.jobs[j.id] = j
+	}
+	if j.peer != d.Peer || j.state != jobBody {
+		return nil, nil
+	}
+	plain, err := (&d.Message).Plain()
+	if err != nil {
+		return nil, err
+	}
+	if b.Offset < 0 || b.Offset > maxOffset || len(plain) == 0 {
+		return nil, errOffset
+	}
+	j.have.Add(uint64(b.Offset), uint64(b.Offset)+uint64(len(plain))-1)
+	if j.complete() {
+		m.begin(s, j, false)
+	}
+	return &node.Keep{Exchange: j.id, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
+}
+
+// onCancel ends a job: not begun, it never will be; begun, the callee's request is ended.
+func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
+	c, err := decode[cancelData](d.Data)
+	if err != nil {
+		return err
+	}
+	j := m.jobs[c.Exchange]
+	if j != nil && j.peer != d.Peer {
+		return nil
+	}
+	if j != nil && j.state == jobCalling {
+		if j.stop != nil {
+			j.stop()
+		}
+		return nil
+	}
+	m.dropRequest(s, d.Peer, c.Exchange)
+	return nil
+}
+
+// dropRequest ends what has not begun, and has a request that comes later end as well.
+func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID) {
+	if j := m.jobs[id]; j != nil {
+		if j.peer != peer || j.state == jobCalling {
+			return
+		}
+		m.unqueue(j)
+		delete(m.jobs, id)
+	} else if _, err := m.store.Exchange(context.Background(), id, store.SideEgress); err == nil {
+		return
+	}
+	now := s.Now
+	m.gone[id] = struct{}{}
+	s.Store().DropInboxExchange(id, -1)
+	s.Store().PutExchange(store.Exchange{ID: id, Side: store.SideEgress, Peer: peer, Stage: StageArrived, State: StateCanceled, Created: now, Ended: now})
+}
+
+func (m *Manager) unqueue(j *job) {
+	if j.state != jobQueued {
+		return
+	}
+	q := m.queued[j.req.Upstream]
+	for i := range q {
+		if q[i] == j {
+			m.queued[j.req.Upstream] = append(q[:i:i], q[i+1:]...)
+			return
+		}
+	}
+}
+
+// refuse answers a request with a problem of this site.
+func (m *Manager) refuse(s *node.Step, peer identity.ID, id ID, attempt int, p *Problem, arrived time.Time) {
+	msg, err := encode(frame.KindRes, link.PrioCall, id, &resData{Exchange: id, Attempt: attempt, Problem: &problemData{p.Code, p.Detail},
+		Callee: &calleeData{Arrived: millis(arrived)}}, nil, false)
+	if err != nil {
+		m.cfg.Log.Error().Stringer("exchange", id).Err(err).Msg("cannot encode a refusal")
+		return
+	}
+	msg.Must = true
+	_ = s.Send(peer, msg) // the peer is configured: it has just spoken
+}
+
+// forget ends a job that was answered without a call.
+func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
+	delete(m.jobs, j.id)
+	now, r := s.Now, j.req
+	state := StateFailed
+	if p.Code == CodeUncertain {
+		state = StateUncertain
+	}
+	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
+		Caller: r.Client, Stage: StageArrived, State: state, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Problem: p.Code, Detail: p.Detail, Ended: now})
+	s.Store().DropInboxExchange(j.id, -1)
+}
+
+// slowJob is a job whose stage is told when it takes longer than tellAfter.
+type slowJob struct {
+	j  *job
+	at time.Time
+}
+
+// tellSlow tells the other side of calls that take long.
+func (m *Manager) tellSlow(s *node.Step) {
+	for len(m.slow) > 0 && !s.Now.Before(m.slow[0].at) {
+		j := m.slow[0].j
+		m.slow = m.slow[1:]
+		if m.jobs[j.id] != j || j.told {
+			continue
+		}
+		j.told = true
+		msg, err := encode(frame.KindStage, link.PrioControl, j.id, &stageData{Exchange: j.id, Stage: StageCalling, At: j.called.UnixMilli()}, nil, false)
+		if err == nil && s.Link(j.peer).Takes(frame.KindStage) {
+			msg.Must = true
+			_ = s.Send(j.peer, msg)
+		}
+	}
+	if len(m.slow) == 0 {
+		m.slow = nil
+	}
+}

@@ -1,0 +1,342 @@
+package exchange
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Loop runs functions in the site's loop, one at a time; *node.Node does. Do returns before fn ran.
+type Loop interface {
+	Do(fn func(*node.Step)) error
+	// Epoch is the own epoch of the link with a peer, 0 for an unknown peer.
+	Epoch(peer identity.ID) uint64
+}
+
+// errClosing says that the site stops.
+var errClosing = errors.New("the site is stopping")
+
+// Stages of an exchange, in order.
+const (
+	StageAccepted = "accepted"
+	StageQueued   = "queued"
+	StageWritten  = "written"
+	StageArrived  = "arrived"
+	StageCalling  = "calling"
+	StageAnswered = "answered"
+	StageReturned = "returned"
+
+	// stageUploading is before acceptance: parts of the request's body are stored, nothing is promised.
+	stageUploading = "uploading"
+)
+
+// States of an exchange.
+const (
+	StateRunning   = "running"
+	StateSucceeded = "succeeded"
+	StateFailed    = "failed"
+	StateCanceled  = "canceled"
+	StateUncertain = "uncertain"
+)
+
+// Config is what a Manager needs to know. Sizes are in bytes.
+type Config struct {
+	Peers     map[identity.ID]string // names, for people
+	Inline    int                    // bodies up to this travel in their message
+	Exchanges int                    // unfinished exchanges at most, 0: no limit
+	TTL       time.Duration          // how long finished exchanges of the callers' side are kept
+	MaxBytes  int64                  // of finished exchanges' content, 0: no limit
+	Remember  time.Duration          // how long executed ids are kept at the callees' side
+	Upstreams Upstreams              // nil without an egress
+	Honoured  func(upstream string) bool
+	Log       zerolog.Logger
+}
+
+// Manager keeps every exchange of a site: calls that its callers made (Caller) and jobs that its
+// peers asked for. It is the node's Handler; all its state but the waiters belongs to the loop.
+type Manager struct {
+	cfg   Config
+	loop  Loop
+	store store.Reader
+
+	calls    map[ID]*call
+	jobs     map[ID]*job
+	running  map[string]int    // calls under way, by upstream
+	queued   map[string][]*job // waiting for a slot, by upstream
+	slow     []slowJob         // jobs whose stage is told when they take long
+	idle     chan struct{}     // not nil: no job is begun any more; closed when none runs
+	gone     map[ID]struct{}   // requests that were canceled or broken off before they came
+	horizon  time.Time         // executed ids created before it may have been forgotten
+	tickAt   time.Time
+	dueAt    time.Time // no deadline of a call passes before it; zero: none is watched
+	transits transits
+
+	dropped atomic.Int64
+	tasks   tasks
+}
+
+var _ node.Handler = (*Manager)(nil)
+var _ Caller = (*Manager)(nil)
+
+const (
+	// partSize is the body bytes of one body message: encoded it stays below frame.MaxMessage.
+	partSize = 40 << 10
+	// partsUnderWay is how many parts a producer may be ahead of their commit.
+	partsUnderWay = 8
+	// tickEvery is how often slow things are looked at.
+	tickEvery = 100 * time.Millisecond
+	// tellAfter is how long a job may take before its stage is told to the other side.
+	tellAfter = 300 * time.Millisecond
+)
+
+// NewManager makes a manager. Recover must be called once before the node runs.
+func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
+	if cfg.Inline <= 0 {
+		cfg.Inline = 16 << 10
+	}
+	if cfg.Honoured == nil {
+		cfg.Honoured = func(string) bool { return false }
+	}
+	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
+		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{}}
+	m.tasks.ctx, m.tasks.cancel = context.WithCancel(context.Background())
+	return m
+}
+
+// Drain begins no more calls to callees and waits until those under way have ended, or ctx does. What
+// comes meanwhile is kept for the next start. So a site that is stopped in order leaves nothing uncertain
+// that a moment could settle. Close comes after it.
+func (m *Manager) Drain(ctx context.Context) {
+	idle := make(chan struct{})
+	if m.loop.Do(func(*node.Step) { m.idle = idle; m.noteIdle() }) != nil {
+		return
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+// noteIdle tells Drain when no call runs any more.
+func (m *Manager) noteIdle() {
+	if m.idle == nil {
+		return
+	}
+	for _, n := range m.running {
+		if n > 0 {
+			return
+		}
+	}
+	select {
+	case <-m.idle: // told already
+	default:
+		close(m.idle)
+	}
+}
+
+// Close ends every call to a callee and waits for them; what was under way is decided at the next start.
+func (m *Manager) Close() { m.tasks.close() }
+
+// tasks are the goroutines that talk to callees.
+type tasks struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+func (t *tasks) run(fn func(ctx context.Context)) (stop context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	t.wg.Go(func() {
+		defer cancel()
+		fn(ctx)
+	})
+	return cancel
+}
+
+func (t *tasks) close() {
+	t.cancel()
+	t.wg.Wait()
+}
+
+// NewID makes the id of an exchange: a UUIDv7 of the given time.
+func NewID(now time.Time) ID {
+	var id ID
+	if _, err := rand.Read(id[:]); err != nil {
+		panic(err) // crypto/rand never fails (documented since Go 1.24)
+	}
+	ms := uint64(now.UnixMilli())
+	id[0], id[1], id[2], id[3], id[4], id[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// IDTime is the time that a UUIDv7 carries.
+func IDTime(id ID) time.Time {
+	ms := int64(id[0])<<40 | int64(id[1])<<32 | int64(id[2])<<24 | int64(id[3])<<16 | int64(id[4])<<8 | int64(id[5])
+	return time.UnixMilli(ms)
+}
+
+// Deliver implements node.Handler.
+func (m *Manager) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
+	keep, err := m.dispatch(s, d)
+	if err != nil {
+		m.dropped.Add(1)
+		m.cfg.Log.Warn().Str("peer", m.cfg.Peers[d.Peer]).Str("kind", string(d.Kind)).Uint64("msg_id", d.ID).Err(err).Msg("message dropped")
+		m.answerBad(s, d, err)
+	}
+	return keep
+}
+
+var errUnsupported = errors.New("unsupported kind of message")
+
+func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
+	inPipe := m.transits.note(d)
+	switch d.Kind {
+	case frame.KindReq:
+		return m.onReq(s, d, inPipe)
+	case frame.KindRes:
+		return m.onRes(s, d)
+	case frame.KindBody:
+		return m.onBody(s, d)
+	case frame.KindAbort:
+		return nil, m.onAbort(s, d)
+	case frame.KindCancel:
+		return nil, m.onCancel(s, d)
+	case frame.KindStage:
+		return nil, m.onStage(s, d)
+	}
+	return nil, errUnsupported
+}
+
+// answerBad tells the other side of a request that cannot be understood here, so that its caller is answered.
+func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
+	x, bad := peekExchange(d.Data)
+	if bad != nil || m.calls[x] != nil || d.Kind == frame.KindRes || d.Kind == frame.KindStage {
+		return
+	}
+	code := CodeInternal
+	if errors.Is(err, errUnsupported) {
+		code = CodeUnsupported
+	}
+	m.refuse(s, d.Peer, x, 0, Problemf(code, "%v", err), time.Time{})
+}
+
+// Poisoned implements node.Handler.
+func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
+	x, err := peekExchange(d.Data)
+	if err != nil {
+		return
+	}
+	p := Problemf(CodePoison, "a %s message failed three times", d.Kind)
+	if c := m.calls[x]; c != nil {
+		m.fail(s, c, p)
+		return
+	}
+	m.refuse(s, d.Peer, x, 0, p, time.Time{})
+	delete(m.jobs, x)
+}
+
+// Written implements node.Handler.
+func (m *Manager) Written(s *node.Step, _ identity.ID, ref link.Ref) {
+	if c := m.calls[ID(ref)]; c != nil {
+		c.reach(StageWritten, s.Now)
+	}
+}
+
+// Acked implements node.Handler.
+func (m *Manager) Acked(s *node.Step, _ identity.ID, a link.Acked) {
+	if c := m.calls[ID(a.Ref)]; c != nil && a.Kind == frame.KindReq {
+		c.reach(StageArrived, s.Now)
+	}
+}
+
+// Live implements node.Handler.
+func (m *Manager) Live() int { return len(m.calls) + len(m.jobs) }
+
+// Deadline implements node.Handler.
+func (m *Manager) Deadline() time.Time {
+	if m.tickAt.IsZero() || !m.dueAt.IsZero() && m.dueAt.Before(m.tickAt) {
+		return m.dueAt
+	}
+	return m.tickAt
+}
+
+// Tick implements node.Handler.
+func (m *Manager) Tick(s *node.Step) {
+	m.endOverdue(s)
+	if m.tickAt.IsZero() || s.Now.Before(m.tickAt) {
+		return
+	}
+	m.tickAt = time.Time{}
+	m.tellSlow(s)
+	m.saveStages(s)
+	if len(m.slow) > 0 {
+		m.wantTick(s.Now)
+	}
+}
+
+func (m *Manager) wantTick(now time.Time) {
+	if m.tickAt.IsZero() {
+		m.tickAt = now.Add(tickEvery)
+	}
+}
+
+// sync runs fn in the loop and waits until it ran.
+func (m *Manager) sync(ctx context.Context, fn func(*node.Step)) error {
+	ran := make(chan struct{})
+	if err := m.loop.Do(func(s *node.Step) { fn(s); close(ran) }); err != nil {
+		return err
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.tasks.ctx.Done():
+		return errClosing
+	}
+}
+
+// commit runs fn in the loop and waits until what it changed is durable.
+func (m *Manager) commit(ctx context.Context, fn func(*node.Step) error) error {
+	done := make(chan error, 1)
+	err := m.loop.Do(func(s *node.Step) {
+		if err := fn(s); err != nil {
+			done <- err
+			return
+		}
+		s.OnCommit(func(*node.Step) { done <- nil })
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.tasks.ctx.Done():
+		return errClosing
+	}
+}
+
+func peekExchange(data []byte) (ID, error) {
+	a, err := decodeLoose[anyData](data)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return a.Exchange, nil
+}

@@ -1,0 +1,203 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// perform makes one call and sends back what comes of it. It runs beside the loop; j.req and j.inline
+// do not change any more.
+func (m *Manager) perform(ctx context.Context, j *job) {
+	r := m.request(j)
+	switch {
+	case j.req.Parts > 0:
+		r.Body = &partsBody{ctx: ctx, store: m.store, id: j.id, total: j.req.Parts}
+	case len(j.inline) > 0:
+		r.Body = bytes.NewReader(j.inline)
+	}
+	resp, _, p := m.cfg.Upstreams.Do(ctx, r)
+	if p != nil {
+		m.failed(ctx, j, p)
+		return
+	}
+	defer resp.Body.Close()
+	resp.Callee.Arrived, resp.Callee.Called = j.arrived, j.called
+	m.answer(ctx, j, resp)
+}
+
+// failed ends a job without a response. The problem's code says what is known: callee-refused,
+// callee-dns and callee-tls mean that nothing was sent.
+func (m *Manager) failed(ctx context.Context, j *job, p *Problem) {
+	if m.tasks.ctx.Err() != nil {
+		return // this site stops: decided at the next start, from the durable intent
+	}
+	if ctx.Err() != nil {
+		p = Problemf(CodeCanceled, "the call was ended at the caller's wish")
+	}
+	m.conclude(j, 0, 0, p, func(s *node.Step) { m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived) })
+}
+
+// answer sends the response: in one message where it is short, else head first and parts as they come.
+func (m *Manager) answer(ctx context.Context, j *job, resp *Response) {
+	head := &resData{Exchange: j.id, Attempt: j.attempt(), Status: resp.Status, Fields: resp.Fields, Length: resp.Length, Callee: resp.Callee.wire()}
+	limit := min(m.cfg.Inline, inlineMax(&Request{Fields: resp.Fields}))
+	body := newFlow(ctx, resp, limit)
+	first, ended, err := body.next(limit, firstPause)
+	if ended && err == nil {
+		head.Trailers = trailersOf(resp)
+		m.answerWhole(j, head, first)
+		return
+	}
+	head.More = true
+	msg, eerr := encode(frame.KindRes, link.PrioCall, j.id, head, first, compressible(j, head.Fields))
+	if eerr != nil {
+		m.failed(ctx, j, Problemf(CodeResponseLarge, "the response's head does not fit a message"))
+		return
+	}
+	msg.Must = true
+	if m.loop.Do(func(s *node.Step) { _ = s.Send(j.peer, msg) }) != nil {
+		return
+	}
+	size := int64(len(first))
+	if err == nil {
+		size, err = m.answerParts(ctx, j, resp, body, size)
+	}
+	if err != nil {
+		m.breakOff(ctx, j, resp.Status, size, err)
+	}
+}
+
+// answerWhole sends a response in one message and ends the job in the same commit.
+func (m *Manager) answerWhole(j *job, head *resData, body []byte) {
+	msg, err := encode(frame.KindRes, link.PrioCall, j.id, head, body, compressible(j, head.Fields))
+	if err != nil {
+		p := Problemf(CodeResponseLarge, "the response's head does not fit a message")
+		m.conclude(j, 0, 0, p, func(s *node.Step) { m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived) })
+		return
+	}
+	msg.Must = true
+	m.conclude(j, head.Status, int64(len(body)), nil, func(s *node.Step) { _ = s.Send(j.peer, msg) })
+}
+
+// answerParts sends the rest of a body as the callee produces it.
+func (m *Manager) answerParts(ctx context.Context, j *job, resp *Response, body *flow, size int64) (int64, error) {
+	compress := compressible(j, resp.Fields)
+	p := newProducer(ctx, m, j.peer, j.id, compress, true)
+	for {
+		part, ended, err := body.next(partSize, 0)
+		if err != nil {
+			return size, err
+		}
+		d := &bodyData{Exchange: j.id, Attempt: j.attempt(), Offset: size}
+		size += int64(len(part))
+		if !ended {
+			if err := p.send(d, part); err != nil {
+				return size, err
+			}
+			continue
+		}
+		d.Total, d.Trailers = &size, trailersOf(resp)
+		msg, err := encode(frame.KindBody, link.PrioBulk, j.id, d, part, compress)
+		if err != nil {
+			return size, err
+		}
+		msg.Must = true
+		m.conclude(j, resp.Status, size, nil, func(s *node.Step) { _ = s.Send(j.peer, msg) })
+		return size, nil
+	}
+}
+
+// breakOff tells the other side that the body ends early.
+func (m *Manager) breakOff(ctx context.Context, j *job, status int, size int64, err error) {
+	if m.tasks.ctx.Err() != nil {
+		return
+	}
+	reason := "the server's answer broke off"
+	var a *Abort
+	if errors.As(err, &a) {
+		reason = a.Reason
+	}
+	code := CodeCalleeBroken
+	if ctx.Err() != nil {
+		code, reason = CodeCanceled, "ended at the caller's wish"
+	}
+	msg, eerr := encode(frame.KindAbort, link.PrioControl, j.id, &abortData{Exchange: j.id, Attempt: j.attempt(), Reason: reason}, nil, false)
+	if eerr != nil {
+		return
+	}
+	msg.Must = true
+	m.conclude(j, status, size, Problemf(code, "%s", reason), func(s *node.Step) { _ = s.Send(j.peer, msg) })
+}
+
+// conclude ends a job: its last message, its row and the deletion of its request are one commit.
+func (m *Manager) conclude(j *job, status int, size int64, p *Problem, send func(*node.Step)) {
+	_ = m.loop.Do(func(s *node.Step) {
+		if m.jobs[j.id] != j {
+			return
+		}
+		send(s)
+		stage, state, now, nothing := StageAnswered, StateSucceeded, s.Now, int64(0)
+		patch := store.Patch{Stage: &stage, State: &state, Status: &status, ResBytes: &size, Ended: &now, Content: &nothing}
+		if p != nil {
+			state = StateFailed
+			if p.Code == CodeCanceled {
+				state = StateCanceled
+			}
+			patch.Problem, patch.Detail = &p.Code, &p.Detail
+		}
+		s.Store().PatchExchange(j.id, store.SideEgress, patch)
+		s.Store().DropInboxExchange(j.id, -1)
+		m.release(s, j)
+		s.OnCommit(func(*node.Step) {
+			if m.jobs[j.id] == j {
+				delete(m.jobs, j.id) // only now: until here a repeated request must not find it unknown
+			}
+		})
+	})
+}
+
+// release frees the job's slot and starts the next that waits for it.
+func (m *Manager) release(s *node.Step, j *job) {
+	up := j.req.Upstream
+	m.running[up]--
+	if m.idle != nil {
+		m.noteIdle()
+		return
+	}
+	for len(m.queued[up]) > 0 && m.running[up] < m.cfg.Upstreams.Slots(up) {
+		next := m.queued[up][0]
+		m.queued[up] = m.queued[up][1:]
+		m.intend(s, next)
+	}
+	if len(m.queued[up]) == 0 {
+		delete(m.queued, up)
+	}
+}
+
+// compressible says whether a response body may be compressed: not where the route says so, and not
+// where the answer sets a cookie, for such a body may hold a secret beside text of others.
+func compressible(j *job, fields Fields) bool {
+	if j.req.Plain {
+		return false
+	}
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, "Set-Cookie") {
+			return false
+		}
+	}
+	return true
+}
+
+func trailersOf(resp *Response) Fields {
+	if resp.Trailers == nil {
+		return nil
+	}
+	return resp.Trailers()
+}

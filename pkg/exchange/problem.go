@@ -1,0 +1,97 @@
+package exchange
+
+import "fmt"
+
+// Problem is an error made by hoft itself, not by a callee: RFC 9457 problem details with a stable
+// code, and the RFC 9209 error type that Proxy-Status shows. It crosses the pipe by its code.
+type Problem struct {
+	Code   string // stable, one of the codes below
+	Detail string // for people; no secrets, no bodies
+	// RetryAfter is in seconds; 0: none.
+	RetryAfter int
+}
+
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// Problemf makes a problem; code must be one of the codes below.
+func Problemf(code, format string, args ...any) *Problem {
+	return &Problem{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Codes of problems. A code is never given a new meaning.
+const (
+	CodeNoRoute         = "no-route"
+	CodeNoPeer          = "no-such-peer"
+	CodePeerSilent      = "peer-silent"
+	CodeOutboxFull      = "outbox-full"
+	CodeStoreFailed     = "store-failed"
+	CodeTooLarge        = "body-too-large"
+	CodeResponseLarge   = "response-too-large"
+	CodeFieldsLarge     = "fields-too-large"
+	CodeBadRequest      = "bad-request"
+	CodeMisdirected     = "misdirected"
+	CodeUpgrade         = "upgrade-refused"
+	CodeLoop            = "loop"
+	CodeDenied          = "request-denied"
+	CodeNoUpstream      = "no-such-upstream"
+	CodeCalleeRefused   = "callee-refused"
+	CodeCalleeDNS       = "callee-dns"
+	CodeCalleeTLS       = "callee-tls"
+	CodeCalleeTimeout   = "callee-timeout"
+	CodeCalleeBroken    = "callee-broken"
+	CodeAddressRefused  = "address-refused"
+	CodeUncertain       = "outcome-uncertain"
+	CodeDeadline        = "deadline-passed"
+	CodeCanceled        = "canceled"
+	CodeTimeoutAck      = "not-arrived"
+	CodeTimeoutResponse = "not-answered"
+	CodeUnsupported     = "unsupported"
+	CodePoison          = "set-aside"
+	CodeInternal        = "internal"
+	CodeUnknownExchange = "unknown-exchange"
+	CodePending         = "pending"
+	CodeGone            = "gone"
+)
+
+// Kind is what every problem of one code has in common.
+type Kind struct {
+	Status     int
+	Title      string
+	ProxyError string // RFC 9209 section 2.3; "" where no proxy error fits
+	Mend       string // what the reader can do
+}
+
+// Kinds explains every code.
+var Kinds = map[string]Kind{
+	CodeNoRoute:         {404, "No route for this request", "destination_not_found", "Add a route for this host and path at the ingress."},
+	CodeNoPeer:          {500, "The route names a peer that this site does not know", "destination_not_found", "Check peers in the config and run hoft keys list."},
+	CodePeerSilent:      {503, "The other site is silent", "destination_unavailable", "Run hoft status; check the mover between the folders."},
+	CodeOutboxFull:      {503, "Too much is waiting for the other site", "connection_limit_reached", "Try again later; run hoft status to see what waits."},
+	CodeStoreFailed:     {503, "The site cannot store the call", "proxy_internal_error", "Check free disk space and the state folder, then try again."},
+	CodeTooLarge:        {413, "The request body is too large", "http_request_error", "Send a smaller body or raise the route's limit."},
+	CodeResponseLarge:   {502, "The response body is too large", "http_response_body_size", "Ask for less, or raise the limit at the egress."},
+	CodeFieldsLarge:     {431, "The header fields are too large", "http_request_error", "Send fewer or shorter fields."},
+	CodeBadRequest:      {400, "The request is malformed", "http_request_error", "See the detail."},
+	CodeMisdirected:     {421, "This host is not served here", "http_request_error", "Use a host name that the ingress serves; see ingress.hosts."},
+	CodeUpgrade:         {501, "Upgrade and CONNECT cannot cross a file pipe", "http_upgrade_failed", "Use plain requests."},
+	CodeLoop:            {502, "The call came back to a site that it already passed", "proxy_loop_detected", "Check the routes and upstreams of both sites for a circle."},
+	CodeDenied:          {403, "The other site does not allow this request", "http_request_denied", "Ask the operator of the other site to allow it in egress.upstreams."},
+	CodeNoUpstream:      {502, "The other site has no such upstream", "destination_not_found", "Compare the route's upstream with egress.upstreams of the other site."},
+	CodeCalleeRefused:   {502, "The server refused the connection", "connection_refused", "Check that the server behind the other site runs."},
+	CodeCalleeDNS:       {502, "The server's name was not found", "dns_error", "Check the upstream's url at the other site."},
+	CodeCalleeTLS:       {502, "The server's certificate was not accepted", "tls_certificate_error", "Check the certificate or the upstream's CA file."},
+	CodeCalleeTimeout:   {504, "The server did not answer in time", "http_response_timeout", "Raise the upstream's timeout or look at the server."},
+	CodeCalleeBroken:    {502, "The server's answer was broken off or malformed", "http_protocol_error", "Look at the server's log."},
+	CodeAddressRefused:  {403, "The server's address is not allowed", "destination_ip_prohibited", "See the upstream's addresses at the other site."},
+	CodeUncertain:       {502, "It is not known whether the server acted", "connection_terminated", "The server may have acted. Ask it before you send the request again."},
+	CodeDeadline:        {504, "The deadline passed before the call was made", "connection_timeout", "The server was not called. Send the request again if it is still wanted."},
+	CodeCanceled:        {499, "The call was canceled", "", ""},
+	CodeTimeoutAck:      {504, "The request has not arrived at the other site yet", "connection_timeout", "It goes on: ask the status link later."},
+	CodeTimeoutResponse: {504, "The other site has not answered yet", "http_response_timeout", "It goes on: ask the status link later."},
+	CodeUnsupported:     {502, "The other site runs a version that cannot do this", "proxy_internal_error", "Update the other site."},
+	CodePoison:          {500, "The message was set aside after it failed three times", "proxy_internal_error", "Report this with the log of the site that set it aside."},
+	CodeInternal:        {500, "Internal error", "proxy_internal_error", "Report this with the site's log."},
+	CodeUnknownExchange: {404, "No such exchange", "", "Check the id; answers are deleted after results.ttl."},
+	CodePending:         {404, "Not finished yet", "", "Ask again later."},
+	CodeGone:            {410, "The answer is no longer stored", "", "Send the request again if it is safe to do so."},
+}

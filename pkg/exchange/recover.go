@@ -1,0 +1,217 @@
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// metaHorizon is the key under which the time is kept up to which executed ids may be unknown here.
+const metaHorizon = "horizon_ms"
+
+// Recover takes up what an earlier run left: calls go on, jobs that had begun are called again where
+// that is harmless, else they end uncertain. It must be called in the loop, before any other event.
+func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
+	if err := m.recoverHorizon(ctx, s); err != nil {
+		return err
+	}
+	var before ID
+	for {
+		rows, err := m.store.Exchanges(ctx, store.ExchangeFilter{Running: true, Before: before, Limit: 1000})
+		if err != nil {
+			return fmt.Errorf("recover exchanges: %w", err)
+		}
+		for _, e := range rows {
+			if e.Stage == stageUploading {
+				msg, err := uploadAborted(e.ID)
+				if err != nil {
+					return err
+				}
+				giveUp(s, e.Peer, e.ID, msg)
+			} else if e.Side == store.SideIngress {
+				m.recoverCall(e)
+			} else if err := m.recoverJob(ctx, s, e); err != nil {
+				return err
+			}
+			before = e.ID
+		}
+		if len(rows) < 1000 {
+			break
+		}
+	}
+	if err := m.recoverParts(ctx); err != nil {
+		return err
+	}
+	if err := m.recoverGone(ctx, s.Now); err != nil {
+		return err
+	}
+	m.resume(s)
+	return nil
+}
+
+// recoverGone remembers what was canceled before it came, as far back as a request may be late.
+func (m *Manager) recoverGone(ctx context.Context, now time.Time) error {
+	var before ID
+	for {
+		rows, err := m.store.Exchanges(ctx, store.ExchangeFilter{State: StateCanceled, Since: now.Add(-m.cfg.Remember), Before: before, Limit: 1000})
+		if err != nil {
+			return fmt.Errorf("recover canceled exchanges: %w", err)
+		}
+		for _, e := range rows {
+			if e.Side == store.SideEgress && e.Attempt == 0 {
+				m.gone[e.ID] = struct{}{}
+			}
+			before = e.ID
+		}
+		if len(rows) < 1000 {
+			return nil
+		}
+	}
+}
+
+func (m *Manager) recoverHorizon(ctx context.Context, s *node.Step) error {
+	v, err := m.store.Meta(ctx, metaHorizon)
+	if errors.Is(err, store.ErrNotFound) {
+		// A new state folder remembers nothing from before it was made.
+		m.horizon = s.Now
+		s.Store().SetMeta(metaHorizon, strconv.AppendInt(nil, s.Now.UnixMilli(), 10))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("recover horizon: %w", err)
+	}
+	ms, err := strconv.ParseInt(string(v), 10, 64)
+	if err != nil {
+		return fmt.Errorf("recover horizon: %w", err)
+	}
+	m.horizon = time.UnixMilli(ms)
+	return nil
+}
+
+func (m *Manager) recoverCall(e store.Exchange) {
+	c := &call{id: e.ID, peer: e.Peer, method: e.Method, keyed: e.Key != "", sent: max(e.Attempt, 1), stage: e.Stage, created: e.Created, deadline: e.Deadline, total: -1, content: -1}
+	if json.Unmarshal(e.Stages, &c.stages) != nil || c.stages == nil {
+		c.stages = map[string]int64{}
+	}
+	m.calls[c.id] = c
+	m.watchDeadline(c)
+}
+
+// recoverJob rebuilds a job from its row and its stored request.
+func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange) error {
+	j := &job{id: e.ID, peer: e.Peer, try: e.Attempt, arrived: e.Created, expires: e.Deadline}
+	if e.Stage == StageCalling || e.Stage == StageAnswered {
+		j.state = jobCalling
+	}
+	rows, err := m.store.InboxExchange(ctx, e.ID)
+	if err != nil {
+		return fmt.Errorf("recover exchange %s: %w", e.ID, err)
+	}
+	for _, r := range rows {
+		if r.Kind != frame.KindReq {
+			continue
+		}
+		if j.req, err = decode[reqData](r.Data); err != nil {
+			return fmt.Errorf("recover exchange %s: %w", e.ID, err)
+		}
+		if j.inline, err = plainOf(r); err != nil {
+			return fmt.Errorf("recover exchange %s: %w", e.ID, err)
+		}
+	}
+	if j.req == nil { // never so by our own doing; a site that cannot start would help nobody
+		m.cfg.Log.Error().Stringer("exchange", j.id).Msg("the stored request is missing; the exchange ends uncertain")
+		m.abandon(s, e, Problemf(CodeUncertain, "the far site has lost the request; the server may have acted"))
+		return nil
+	}
+	m.jobs[j.id] = j
+	return nil
+}
+
+// abandon ends an exchange of which only its row is left.
+func (m *Manager) abandon(s *node.Step, e store.Exchange, p *Problem) {
+	state, now := StateUncertain, s.Now
+	s.Store().PatchExchange(e.ID, store.SideEgress, store.Patch{State: &state, Problem: &p.Code, Detail: &p.Detail, Ended: &now})
+	m.refuse(s, e.Peer, e.ID, 0, p, e.Created)
+}
+
+// recoverParts notes which parts of bodies are there.
+func (m *Manager) recoverParts(ctx context.Context) error {
+	rows, err := m.store.InboxParts(ctx)
+	if err != nil {
+		return fmt.Errorf("recover body parts: %w", err)
+	}
+	for _, r := range rows {
+		id := ID(r.Exchange)
+		if c := m.calls[id]; c != nil {
+			c.recoverPart(r)
+			continue
+		}
+		if r.Kind != frame.KindBody || m.cfg.Upstreams == nil {
+			continue
+		}
+		j := m.jobs[id]
+		if j == nil {
+			j = &job{id: id, peer: r.Peer, arrived: r.Received}
+			m.jobs[id] = j
+		}
+		if r.Size > 0 {
+			j.have.Add(uint64(r.Offset), uint64(r.Offset)+uint64(r.Size)-1)
+		}
+	}
+	return nil
+}
+
+// recoverPart notes one stored message of an answer.
+func (c *call) recoverPart(r store.In) {
+	if r.Attempt < c.attempt {
+		return
+	}
+	if r.Attempt > c.attempt {
+		c.attempt, c.head, c.have, c.total = r.Attempt, nil, nil, -1
+	}
+	switch r.Kind {
+	case frame.KindRes:
+		if d, err := decode[resData](r.Data); err == nil {
+			c.head, c.inline = d, r.Size
+			if !d.More {
+				c.total = r.Size
+			}
+		}
+	case frame.KindBody:
+		if d, err := decode[bodyData](r.Data); err == nil && d.Total != nil {
+			c.total = *d.Total
+		}
+	}
+	if r.Size > 0 {
+		c.have.Add(uint64(r.Offset), uint64(r.Offset)+uint64(r.Size)-1)
+	}
+}
+
+// resume decides about every job that an earlier run left.
+func (m *Manager) resume(s *node.Step) {
+	for _, j := range m.jobs {
+		switch {
+		case j.req == nil || !j.complete() && j.state != jobCalling:
+			continue // more is to come
+		case j.state != jobCalling || m.mayRepeat(j.req):
+			j.state = jobBody
+			if p := m.admit(j); p != nil {
+				m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
+				m.forget(s, j, p)
+				continue
+			}
+			m.begin(s, j, false)
+		default:
+			p := Problemf(CodeUncertain, "the site stopped during the call; the server may have acted")
+			m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
+			m.forget(s, j, p)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// State implements Caller.
+func (m *Manager) State(ctx context.Context, id ID) (*State, error) {
+	row, err := m.store.Exchange(ctx, id, store.SideIngress)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrUnknown
+	}
+	if err != nil {
+		return nil, err
+	}
+	st := m.StateOf(row)
+	if row.State != StateRunning {
+		return st, nil
+	}
+	// A running exchange may be further than its row says.
+	err = m.sync(ctx, func(*node.Step) {
+		if c := m.calls[id]; c != nil {
+			st.Stage, st.Stages = c.stage, timesOf(c.stages)
+		}
+	})
+	return st, err
+}
+
+// StateOf turns a stored row into what people see.
+func (m *Manager) StateOf(row store.Exchange) *State {
+	st := &State{ID: row.ID, Peer: m.cfg.Peers[row.Peer], Upstream: row.Upstream, Method: row.Method, Target: row.Target, Stage: row.Stage,
+		State: row.State, Created: row.Created, Ended: row.Ended, Status: row.Status, ReqBytes: row.ReqBytes, ResBytes: row.ResBytes}
+	if row.Problem != "" {
+		st.Problem = &Problem{Code: row.Problem, Detail: row.Detail}
+	}
+	var stages map[string]int64
+	if json.Unmarshal(row.Stages, &stages) == nil {
+		st.Stages = timesOf(stages)
+	}
+	return st
+}
+
+func timesOf(ms map[string]int64) map[string]time.Time {
+	out := make(map[string]time.Time, len(ms))
+	for k, v := range ms {
+		out[k] = time.UnixMilli(v)
+	}
+	return out
+}
+
+// Result implements Caller.
+func (m *Manager) Result(ctx context.Context, id ID) (*Response, error) {
+	row, err := m.store.Exchange(ctx, id, store.SideIngress)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, ErrUnknown
+	case err != nil:
+		return nil, err
+	case row.State == StateRunning:
+		return nil, ErrPending
+	case row.Problem != "":
+		return nil, &Problem{Code: row.Problem, Detail: row.Detail}
+	}
+	parts, err := m.store.InboxExchange(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	head, attempt := newestHead(parts)
+	if head == nil {
+		return nil, ErrGone
+	}
+	d, err := decode[resData](head.Data)
+	if err != nil {
+		return nil, err
+	}
+	inline, err := plainOf(*head)
+	if err != nil {
+		return nil, err
+	}
+	resp := &Response{Status: d.Status, Fields: d.Fields, Length: d.Length, Callee: d.Callee.callee(), PeerName: m.cfg.Peers[row.Peer], Exchange: id}
+	trailers := d.Trailers
+	body := io.Reader(bytes.NewReader(inline))
+	if d.More {
+		body = io.MultiReader(body, &partsBody{ctx: ctx, store: m.store, id: id, attempt: attempt, offset: int64(len(inline)), total: row.ResBytes})
+		trailers = lastTrailers(parts, attempt)
+	}
+	resp.Body = io.NopCloser(body)
+	resp.Trailers = func() Fields { return trailers }
+	return resp, nil
+}
+
+// newestHead finds the response's head of the highest attempt.
+func newestHead(rows []store.In) (head *store.In, attempt int) {
+	for i := range rows {
+		if rows[i].Kind == frame.KindRes && (head == nil || rows[i].Attempt > attempt) {
+			head, attempt = &rows[i], rows[i].Attempt
+		}
+	}
+	return head, attempt
+}
+
+func lastTrailers(rows []store.In, attempt int) Fields {
+	for _, r := range rows {
+		if r.Kind != frame.KindBody || r.Attempt != attempt {
+			continue
+		}
+		if d, err := decode[bodyData](r.Data); err == nil && d.Total != nil {
+			return d.Trailers
+		}
+	}
+	return nil
+}
+
+// partsBody reads the stored parts of a body in order.
+type partsBody struct {
+	ctx     context.Context
+	store   store.Reader
+	id      ID
+	attempt int
+	offset  int64
+	total   int64
+	rest    []byte
+}
+
+// Read implements io.Reader.
+func (b *partsBody) Read(p []byte) (int, error) {
+	if len(b.rest) == 0 {
+		if b.offset >= b.total {
+			return 0, io.EOF
+		}
+		part, err := readPart(b.ctx, b.store, b.id, b.attempt, b.offset)
+		if err != nil {
+			return 0, err
+		}
+		if len(part) == 0 {
+			return 0, errNoBody
+		}
+		b.rest = part
+		b.offset += int64(len(part))
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}

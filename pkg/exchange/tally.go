@@ -1,0 +1,45 @@
+package exchange
+
+import (
+	"context"
+
+	"github.com/hoft/hoft/pkg/node"
+)
+
+// Tally counts the unfinished exchanges of a site now.
+type Tally struct {
+	// Calls are those that callers here made, Jobs those that peers asked for, by stage. A job whose
+	// request is not complete yet counts as StageWritten.
+	Calls, Jobs map[string]int
+	// Dropped counts messages since start that meant nothing any more: of finished or unknown exchanges.
+	Dropped int64
+}
+
+// Tally counts in the loop and waits for it. Safe for concurrent use.
+func (m *Manager) Tally(ctx context.Context) (Tally, error) {
+	t := Tally{Calls: map[string]int{}, Jobs: map[string]int{}}
+	err := m.sync(ctx, func(*node.Step) {
+		for _, c := range m.calls {
+			t.Calls[c.stage]++
+		}
+		for _, j := range m.jobs {
+			t.Jobs[j.stage()]++
+		}
+	})
+	t.Dropped = m.dropped.Load()
+	if err != nil {
+		return Tally{}, err
+	}
+	return t, nil
+}
+
+// stage says how far a job got in the words of exchanges.
+func (j *job) stage() string {
+	switch j.state {
+	case jobCalling:
+		return StageCalling
+	case jobQueued:
+		return StageArrived
+	}
+	return StageWritten
+}

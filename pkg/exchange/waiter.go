@@ -1,0 +1,242 @@
+package exchange
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// waiter hands the answer of one call to the caller who waits for it: head first, then the body in
+// order. The loop writes, one caller reads; it has a lock because those are two goroutines.
+type waiter struct {
+	id      ID
+	store   store.Reader
+	leave   func() // the caller left after the head
+	changed chan struct{}
+
+	mu       sync.Mutex
+	stage    string
+	head     *resData
+	peerName string
+	ended    bool
+	problem  *Problem
+	parts    map[int64][]byte // waiting in memory, by offset
+	inMemory int
+	onDisk   map[int64]bool // waiting in the store
+	next     int64          // offset of what the caller reads next
+	total    int64
+	trailers Fields
+	taken    bool // the head was passed on
+}
+
+// waiterMemory is how many bytes of body wait in memory for one slow caller; more wait in the store.
+const waiterMemory = 512 << 10
+
+func newWaiter(id ID, r store.Reader) *waiter {
+	return &waiter{id: id, store: r, changed: make(chan struct{}, 1), parts: map[int64][]byte{}, onDisk: map[int64]bool{}, total: -1, stage: StageAccepted}
+}
+
+// wake tells the reader that something changed; one pending signal is enough.
+func (w *waiter) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (w *waiter) setStage(stage string) {
+	w.mu.Lock()
+	w.stage = stage
+	w.mu.Unlock()
+}
+
+func (w *waiter) setHead(r *resData, body []byte, peerName string) {
+	w.mu.Lock()
+	w.head, w.peerName = r, peerName
+	if len(body) > 0 {
+		w.keep(0, body)
+	}
+	if !r.More {
+		w.total, w.trailers = int64(len(body)), r.Trailers
+	}
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *waiter) keep(offset int64, b []byte) {
+	w.parts[offset] = b
+	w.inMemory += len(b)
+}
+
+// addPart takes a part; false says that it was not kept in memory.
+func (w *waiter) addPart(b *bodyData, plain []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if b.Total != nil {
+		w.total, w.trailers = *b.Total, b.Trailers
+	}
+	w.wake()
+	if len(plain) == 0 {
+		return true
+	}
+	if w.inMemory >= waiterMemory && b.Offset != w.next {
+		return false
+	}
+	w.keep(b.Offset, plain)
+	return true
+}
+
+// stored tells that a part which was not kept in memory can be read from the store.
+func (w *waiter) stored(offset int64, n int) {
+	w.mu.Lock()
+	w.onDisk[offset] = n > 0
+	w.mu.Unlock()
+	w.wake()
+}
+
+// finish ends the waiting: with the problem, or (nil) with the whole answer there.
+func (w *waiter) finish(p *Problem) {
+	w.mu.Lock()
+	w.ended, w.problem = true, p
+	w.mu.Unlock()
+	w.wake()
+}
+
+// restart drops what came of an attempt that is void; only before the head was passed on.
+func (w *waiter) restart() {
+	w.mu.Lock()
+	w.head, w.total, w.trailers = nil, -1, nil
+	w.parts, w.onDisk, w.inMemory = map[int64][]byte{}, map[int64]bool{}, 0
+	w.mu.Unlock()
+}
+
+func (w *waiter) passedOn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.taken
+}
+
+// awaitHead waits for the head or the end.
+func (w *waiter) awaitHead(ctx context.Context) (*Response, error) {
+	for {
+		w.mu.Lock()
+		switch {
+		case w.ended && w.problem != nil:
+			p := w.problem
+			w.mu.Unlock()
+			return nil, p
+		case w.head != nil:
+			w.taken = true
+			h := w.head
+			resp := &Response{Status: h.Status, Fields: h.Fields, Length: h.Length, Callee: h.Callee.callee(), PeerName: w.peerName,
+				Exchange: w.id, Body: &waiterBody{w: w, ctx: ctx, attempt: h.Attempt}, Trailers: w.getTrailers}
+			w.mu.Unlock()
+			return resp, nil
+		}
+		w.mu.Unlock()
+		select {
+		case <-w.changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (w *waiter) getTrailers() Fields {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trailers
+}
+
+// waiterBody reads the body in order.
+type waiterBody struct {
+	w       *waiter
+	ctx     context.Context
+	attempt int
+	rest    []byte
+	closed  bool
+}
+
+// Read implements io.Reader; it ends with io.EOF, an *Abort or the context's error.
+func (b *waiterBody) Read(p []byte) (int, error) {
+	for len(b.rest) == 0 {
+		if err := b.fetch(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// fetch waits for the next part.
+func (b *waiterBody) fetch() error {
+	w := b.w
+	for {
+		w.mu.Lock()
+		if part, ok := w.parts[w.next]; ok {
+			delete(w.parts, w.next)
+			w.inMemory -= len(part)
+			w.next += int64(len(part))
+			b.rest = part
+			w.mu.Unlock()
+			return nil
+		}
+		onDisk, at := w.onDisk[w.next], w.next
+		end, ended, problem := w.total >= 0 && w.next >= w.total, w.ended, w.problem
+		w.mu.Unlock()
+		switch {
+		case onDisk:
+			return b.fetchStored(at)
+		case end:
+			return io.EOF
+		case ended && problem != nil:
+			return &Abort{Reason: problem.Detail}
+		}
+		select {
+		case <-w.changed:
+		case <-b.ctx.Done():
+			return b.ctx.Err()
+		}
+	}
+}
+
+func (b *waiterBody) fetchStored(at int64) error {
+	part, err := readPart(b.ctx, b.w.store, b.w.id, b.attempt, at)
+	if err != nil {
+		return err
+	}
+	b.w.mu.Lock()
+	delete(b.w.onDisk, at)
+	b.w.next += int64(len(part))
+	b.w.mu.Unlock()
+	b.rest = part
+	return nil
+}
+
+// Close tells that the caller reads no further.
+func (b *waiterBody) Close() error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	b.w.mu.Lock()
+	left := !b.w.ended && b.w.leave != nil
+	leave := b.w.leave
+	b.w.mu.Unlock()
+	if left {
+		leave()
+	}
+	return nil
+}
+
+// readPart reads one stored body part.
+func readPart(ctx context.Context, r store.Reader, id ID, attempt int, offset int64) ([]byte, error) {
+	row, err := r.InboxPart(ctx, id, attempt, offset)
+	if err != nil {
+		return nil, err
+	}
+	return plainOf(row)
+}
