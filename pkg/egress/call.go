@@ -1,0 +1,111 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+
+	"github.com/hoft/hoft/pkg/exchange"
+)
+
+// Causes with which a call is canceled.
+var (
+	errHeadLate = errors.New("no response head within the upstream's timeout")
+	errBodyLate = errors.New("no more of the response body within the upstream's timeout")
+	errClosed   = errors.New("the response body was closed")
+)
+
+// call is one request to a callee, from the dial to the end of the response body.
+type call struct {
+	egress  *Egress
+	u       *upstream
+	r       *exchange.Request
+	body    *source
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	witness *witness // of the current try
+	err     error    // why it failed, with addresses; for the log alone
+}
+
+func newCall(ctx context.Context, e *Egress, u *upstream, r *exchange.Request) *call {
+	c := &call{egress: e, u: u, r: r}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	if r.Body != nil && r.Length != 0 {
+		c.body = newSource(r.Body, r.Length)
+	}
+	return c
+}
+
+// run waits for the response head. The upstream's timeout starts again whenever the callee takes more of the
+// request, so a long upload is no late answer.
+func (c *call) run() (*exchange.Response, bool, *exchange.Problem) {
+	if err := c.body.failed(); err != nil {
+		c.err = err
+		c.cancel(errClosed)
+		return nil, false, exchange.Problemf(exchange.CodeInternal, "the request's body could not be read")
+	}
+	late := time.AfterFunc(c.u.timeout, func() { c.cancel(errHeadLate) })
+	c.body.watch(func() { late.Reset(c.u.timeout) })
+	called := time.Now()
+	resp, err := c.roundTrip()
+	for err != nil && c.startsOver() {
+		resp, err = c.roundTrip()
+	}
+	answered := time.Now()
+	if err != nil {
+		c.err = err
+		sent := c.witness.sent()
+		p := c.problem(err, sent)
+		c.end(late)
+		return nil, sent, p
+	}
+	c.body.watch(func() {})
+	var out *exchange.Response
+	var p *exchange.Problem
+	if late.Stop() {
+		out, p = c.response(resp)
+	} else {
+		p = c.problem(errHeadLate, true)
+	}
+	if p != nil {
+		c.end(late)
+		_ = resp.Body.Close()
+		return nil, true, p
+	}
+	out.Callee = exchange.Callee{Addr: c.witness.remote(), Called: called, Answered: answered, Duration: answered.Sub(called)}
+	return out, true, nil
+}
+
+func (c *call) roundTrip() (*http.Response, error) {
+	c.witness = new(witness)
+	ctx := httptrace.WithClientTrace(c.ctx, c.witness.trace())
+	return c.u.transport.RoundTrip(c.u.request(ctx, c.r, c.egress.site, c.body))
+}
+
+// startsOver says whether a failed try may be made again: the callee had closed a kept connection before a byte of the
+// request was written to it. net/http does this for some of the errors that it can mean, not for all.
+func (c *call) startsOver() bool {
+	return !c.witness.sent() && c.witness.reused() && c.whyCanceled() == nil && c.body.failed() == nil && c.body.rewind()
+}
+
+// end stops everything that the call started.
+func (c *call) end(late *time.Timer) {
+	c.body.stop()
+	late.Stop()
+	c.cancel(errClosed)
+}
+
+// cause is the whole reason of a failure, for the log of this site.
+func (c *call) cause() string {
+	if c.err == nil {
+		return ""
+	}
+	return c.err.Error()
+}
+
+// hasBody says whether a response to the method may have a body (RFC 9110 section 6.4.1).
+func hasBody(method string, status int) bool {
+	return method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified
+}

@@ -1,0 +1,68 @@
+package ingress
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpfields"
+)
+
+// requestBody reads what a caller uploads, within limits. Its errors but io.EOF are *exchange.Problem, so that
+// nothing cut or too long is ever accepted. At io.EOF the trailers are in the request.
+type requestBody struct {
+	rc    io.ReadCloser
+	ctl   *http.ResponseController
+	r     *http.Request
+	out   *exchange.Request
+	limit int64
+	read  int64
+}
+
+// newBody gives out its body, nil where there is none; the limit is checked at once for a declared length.
+func newBody(w http.ResponseWriter, r *http.Request, out *exchange.Request, limit int64) *exchange.Problem {
+	if limit > 0 && r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	if r.ContentLength == 0 {
+		return nil
+	}
+	rc := r.Body
+	if limit > 0 {
+		rc = http.MaxBytesReader(w, rc, limit) // it also has the connection closed
+	}
+	out.Body = &requestBody{rc: rc, ctl: http.NewResponseController(w), r: r, out: out, limit: limit}
+	return nil
+}
+
+func tooLarge(limit int64) *exchange.Problem {
+	return exchange.Problemf(exchange.CodeTooLarge, "the body may have at most %d bytes", limit)
+}
+
+// Read waits at most stallTimeout for more.
+func (b *requestBody) Read(p []byte) (int, error) {
+	_ = b.ctl.SetReadDeadline(time.Now().Add(stallTimeout)) // not every connection can
+	n, err := b.rc.Read(p)
+	b.read += int64(n)
+	if err == nil {
+		return n, nil
+	}
+	_ = b.ctl.SetReadDeadline(time.Time{}) // from here on net/http watches for a hang-up
+	if err == io.EOF {
+		b.out.Trailers = httpfields.Trailers(httpfields.FromHeader(b.r.Trailer))
+		if bad := httpfields.Check(b.out.Trailers); bad != nil {
+			return n, exchange.Problemf(exchange.CodeFieldsLarge, "trailers: %v", bad)
+		}
+		return n, io.EOF
+	}
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return n, tooLarge(b.limit)
+	}
+	return n, exchange.Problemf(exchange.CodeBadRequest, "the body broke off after %d bytes", b.read)
+}
+
+func validText(s string) bool { return utf8.ValidString(s) }

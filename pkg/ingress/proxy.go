@@ -1,0 +1,160 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httptarget"
+)
+
+// ServeHTTP answers below /.hoft/ itself and carries everything else.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	target, p := s.check(r)
+	if p != nil {
+		s.problem(w, r, p, about{})
+		return
+	}
+	path, _ := httptarget.Split(target.Raw)
+	if reservedPath(path) {
+		s.serveOwn(w, r, path)
+		return
+	}
+	rt := s.find(r.Host, path)
+	if rt == nil {
+		s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "no route covers this host and path"), about{})
+		return
+	}
+	c := &call{s: s, w: w, r: r, rt: rt, about: about{peer: rt.peerName}, begun: time.Now()}
+	c.serve(target)
+}
+
+// call is one proxied request.
+type call struct {
+	s        *Server
+	w        http.ResponseWriter
+	r        *http.Request
+	rt       *route
+	out      *exchange.Request
+	begun    time.Time
+	accepted atomic.Bool
+	about    about
+	wait     time.Duration
+	applied  bool // the caller's own wait preference
+	written  int64
+}
+
+func (c *call) serve(target httptarget.Target) {
+	var p *exchange.Problem
+	if c.rt.peer.IsZero() {
+		p = exchange.Problemf(exchange.CodeNoPeer, "peer %q is not known here", c.rt.peerName)
+	} else if c.answeredHere(target) {
+		return
+	} else if c.out, p = c.s.build(c.r, c.rt, target); p == nil {
+		p = newBody(c.w, c.r, c.out, c.rt.maxBody)
+	}
+	if p != nil {
+		c.end(c.s.problem(c.w, c.r, p, c.about), p.Code)
+		return
+	}
+	c.wait, c.applied = c.s.wait(c.r, c.rt)
+	c.carry()
+}
+
+// carry makes the call and writes what comes of it.
+func (c *call) carry() {
+	ctx, cancel := context.WithCancel(c.r.Context())
+	defer cancel()
+	defer context.AfterFunc(c.s.stopped, cancel)()
+
+	resp, err := c.s.caller.Call(ctx, c.out, c.wait, func(id exchange.ID) {
+		c.out.Exchange = id
+		c.accepted.Store(true)
+	})
+	if c.accepted.Load() {
+		c.about.id = c.out.Exchange.String()
+	}
+	switch {
+	case err == nil:
+		c.s.trips.add(c.rt.peerName, time.Since(c.begun))
+		c.answer(resp)
+	case c.r.Context().Err() != nil:
+		c.end(499, "caller-left") // nobody is there to read an answer
+	default:
+		p := c.problem(err)
+		c.end(c.s.problem(c.w, c.r, p, c.about), p.Code)
+	}
+}
+
+// problem turns what Call returned into what the caller is told.
+func (c *call) problem(err error) *exchange.Problem {
+	var p *exchange.Problem
+	switch {
+	case errors.As(err, &p):
+		c.about.stage = c.stage()
+		return c.withRetry(p)
+	case errors.Is(err, exchange.ErrWait), c.s.stopped.Err() != nil && c.accepted.Load():
+		return c.overdue()
+	case c.s.stopped.Err() != nil:
+		return &exchange.Problem{Code: exchange.CodeStoreFailed, Detail: "the site is stopping", RetryAfter: 1}
+	}
+	c.s.log.Error().Str("peer", c.rt.peerName).Stringer("exchange", c.out.Exchange).Err(err).Msg("call failed in a way that has no code")
+	return exchange.Problemf(exchange.CodeInternal, "the call failed; the site's log says why")
+}
+
+// overdue is the end of the wait: the exchange goes on, and its stage decides what is late.
+func (c *call) overdue() *exchange.Problem {
+	c.about.stage = c.stage()
+	p := exchange.Problemf(exchange.CodeTimeoutResponse, "the request has arrived, no answer came within %s", c.wait)
+	switch c.about.stage {
+	case "", "accepted", "queued", "written":
+		p = exchange.Problemf(exchange.CodeTimeoutAck, "the request is stored here and waits for its way to %s", c.rt.peerName)
+	}
+	p.RetryAfter = c.s.trips.retryAfter(c.rt.peerName, time.Since(c.begun))
+	return p
+}
+
+// withRetry adds when to try again where the code speaks of a state that passes.
+func (c *call) withRetry(p *exchange.Problem) *exchange.Problem {
+	if p.RetryAfter > 0 || exchange.Kinds[p.Code].Status != http.StatusServiceUnavailable {
+		return p
+	}
+	later := *p
+	later.RetryAfter = c.s.trips.retryAfter(c.rt.peerName, 0)
+	return &later
+}
+
+// stage asks how far an accepted exchange came; "" if that cannot be told.
+func (c *call) stage() string {
+	if !c.accepted.Load() {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), 5*time.Second)
+	defer cancel()
+	state, err := c.s.caller.State(ctx, c.out.Exchange)
+	if err != nil {
+		return ""
+	}
+	return state.Stage
+}
+
+// end writes the one line that the log has for each call. No target: its query may hold secrets.
+func (c *call) end(status int, code string) {
+	e := c.s.log.Info().Str("peer", c.rt.peerName).Str("upstream", c.rt.upstream).Str("method", c.r.Method).Int("status", status)
+	if c.about.id != "" {
+		e = e.Str("exchange", c.about.id)
+	}
+	if code != "" {
+		e = e.Str("code", code)
+	}
+	if c.out != nil {
+		e = e.Str("trace_id", traceID(c.out.Fields))
+		if b, ok := c.out.Body.(*requestBody); ok {
+			e = e.Int64("bytes_in", b.read)
+		}
+	}
+	e.Int64("bytes_out", c.written).Dur("rtt_ms", time.Since(c.begun)).Msg("exchange done")
+}

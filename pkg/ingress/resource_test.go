@@ -1,0 +1,169 @@
+package ingress
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoft/hoft/pkg/exchange"
+)
+
+func TestStateResource(t *testing.T) {
+	created := time.Date(2026, 11, 22, 8, 15, 0, 0, time.UTC)
+	var state *exchange.State
+	var result func() (*exchange.Response, error)
+	s := start(t, &fakeCaller{
+		state:  func(exchange.ID) (*exchange.State, error) { return state, nil },
+		result: func(exchange.ID) (*exchange.Response, error) { return result() },
+	}, nil)
+	base := func(state, stage string) *exchange.State {
+		return &exchange.State{ID: fixedID, Peer: "site-b", Upstream: "orders", Method: "POST", Target: "/x?token=secret", Stage: stage, State: state, Created: created, ReqBytes: 3, ResBytes: 4}
+	}
+	id := fixedID.String()
+	common := func(more map[string]any) map[string]any {
+		m := map[string]any{"id": id, "name": "exchanges/" + id, "createdAt": "2026-11-22T08:15:00Z",
+			"metadata": map[string]any{"bytes": map[string]any{"request": 3.0, "response": 4.0}, "peer": "site-b", "upstream": "orders", "method": "POST"}}
+		for k, v := range more {
+			m[k] = v
+		}
+		return m
+	}
+	failed := base("failed", "calling")
+	failed.Problem = exchange.Problemf(exchange.CodeCalleeRefused, "no")
+	ended := base("succeeded", "returned")
+	ended.Status, ended.Ended = 404, created.Add(time.Second)
+	for name, c := range map[string]struct {
+		state  *exchange.State
+		result func() (*exchange.Response, error)
+		want   map[string]any
+	}{
+		"queued":  {base("running", "queued"), nil, common(map[string]any{"status": "NotStarted", "done": false, "stage": "queued"})},
+		"written": {base("running", "written"), nil, common(map[string]any{"status": "Running", "done": false, "stage": "written"})},
+		"answered": {ended, func() (*exchange.Response, error) { return answer(404, "gone", "X", "1", "X", "2"), nil },
+			common(map[string]any{"status": "Succeeded", "done": true, "stage": "returned", "endedAt": "2026-11-22T08:15:01Z",
+				"response": map[string]any{"status": 404.0, "headers": map[string]any{"X": []any{"1", "2"}}, "href": "/.hoft/v1/exchanges/" + id + "/response"}})},
+		"answer deleted": {ended, func() (*exchange.Response, error) { return nil, exchange.ErrGone },
+			common(map[string]any{"status": "Succeeded", "done": true, "stage": "returned", "endedAt": "2026-11-22T08:15:01Z",
+				"response": map[string]any{"status": 404.0, "href": "/.hoft/v1/exchanges/" + id + "/response"}})},
+		"failed": {failed, nil, common(map[string]any{"status": "Failed", "done": true, "stage": "calling",
+			"error": map[string]any{"type": "/.hoft/problems/callee-refused", "title": "The server refused the connection", "status": 502.0, "detail": "no",
+				"instance": "/.hoft/v1/exchanges/" + id, "code": "callee-refused", "exchange": id, "peer": "site-b", "stage": "calling"}})},
+		"canceled": {base("canceled", "queued"), nil, common(map[string]any{"status": "Canceled", "done": true, "stage": "queued",
+			"error": map[string]any{"type": "/.hoft/problems/canceled", "title": "The call was canceled", "status": 499.0,
+				"instance": "/.hoft/v1/exchanges/" + id, "code": "canceled", "exchange": id, "peer": "site-b", "stage": "queued"}})},
+		"uncertain": {base("uncertain", "calling"), nil, common(map[string]any{"status": "Failed", "done": true, "stage": "calling",
+			"error": map[string]any{"type": "/.hoft/problems/outcome-uncertain", "title": "It is not known whether the server acted", "status": 502.0,
+				"instance": "/.hoft/v1/exchanges/" + id, "code": "outcome-uncertain", "exchange": id, "peer": "site-b", "stage": "calling"}})},
+	} {
+		state, result = c.state, c.result
+		g := s.send(t, "GET /.hoft/v1/exchanges/"+id+" HTTP/1.1\r\nHost: HOST\r\n"+end)
+		var got map[string]any
+		if err := json.Unmarshal([]byte(g.text), &got); err != nil || g.StatusCode != 200 {
+			t.Fatalf("%s: %d %s %v", name, g.StatusCode, g.text, err)
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		if (g.Header.Get("Retry-After") == "") != got["done"].(bool) {
+			t.Errorf("%s: Retry-After %q", name, g.Header.Get("Retry-After"))
+		}
+	}
+}
+
+func TestOwnResources(t *testing.T) {
+	id := fixedID.String()
+	var result func() (*exchange.Response, error)
+	method := "GET"
+	s := start(t, &fakeCaller{
+		state: func(x exchange.ID) (*exchange.State, error) {
+			if x != fixedID {
+				return nil, exchange.ErrUnknown
+			}
+			return &exchange.State{ID: x, Peer: "site-b", Method: method, Stage: "calling", State: "running"}, nil
+		},
+		result: func(exchange.ID) (*exchange.Response, error) { return result() },
+	}, nil)
+	stored := func() (*exchange.Response, error) {
+		r := answer(404, "a\x00\xff", "X-Many", "1", "X-Many", "2", "Etag", `"e"`, "Connection", "x")
+		return r, nil
+	}
+	head := func() (*exchange.Response, error) { r := answer(200, ""); r.Length = 77; return r, nil }
+	fails := func(err error) func() (*exchange.Response, error) {
+		return func() (*exchange.Response, error) { return nil, err }
+	}
+	for name, c := range map[string]struct {
+		request, method string
+		result          func() (*exchange.Response, error)
+		status          int
+		code, body      string
+	}{
+		"stored":          {"GET " + exchangesPath + id + "/response", "GET", stored, 404, "", "a\x00\xff"},
+		"stored, head":    {"HEAD " + exchangesPath + id + "/response", "GET", stored, 404, "", ""},
+		"answer to HEAD":  {"GET " + exchangesPath + id + "/response", "HEAD", head, 200, "", ""},
+		"pending":         {"GET " + exchangesPath + id + "/response", "GET", fails(exchange.ErrPending), 202, "", "-"},
+		"gone":            {"GET " + exchangesPath + id + "/response", "GET", fails(exchange.ErrGone), 410, "gone", "-"},
+		"a problem":       {"GET " + exchangesPath + id + "/response", "GET", fails(exchange.Problemf(exchange.CodeCalleeTLS, "x")), 502, "callee-tls", "-"},
+		"store broken":    {"GET " + exchangesPath + id + "/response", "GET", fails(io.ErrUnexpectedEOF), 503, "store-failed", "-"},
+		"unknown":         {"GET " + exchangesPath + "01a201e6-a330-7c55-9e1b-000000000000/response", "GET", nil, 404, "unknown-exchange", "-"},
+		"unknown state":   {"GET " + exchangesPath + "01a201e6-a330-7c55-9e1b-000000000000", "GET", nil, 404, "unknown-exchange", "-"},
+		"no id":           {"GET " + exchangesPath + "x", "GET", nil, 404, "unknown-exchange", "-"},
+		"upper case":      {"GET " + exchangesPath + strings.ToUpper(id), "GET", nil, 404, "unknown-exchange", "-"},
+		"braces":          {"GET " + exchangesPath + "{" + id + "}", "GET", nil, 404, "unknown-exchange", "-"},
+		"other part":      {"GET " + exchangesPath + id + "/x", "GET", nil, 404, "no-route", "-"},
+		"unknown problem": {"GET " + problemsPath + "x", "GET", nil, 404, "no-route", "-"},
+		"delete":          {"DELETE " + exchangesPath + id, "GET", nil, 405, "", ""},
+		"post":            {"POST /.hoft/", "GET", nil, 405, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result, method = c.result, c.method
+			g := s.send(t, c.request+" HTTP/1.1\r\nHost: HOST\r\n"+end)
+			if g.StatusCode != c.status || g.problem.Code != c.code || c.body != "-" && g.text != c.body {
+				t.Fatalf("%d %q", g.StatusCode, g.text)
+			}
+			if name == "stored" {
+				want := fmt.Sprint([]string{"1", "2"}, []string{`"e"`}, []string{`site-b; received-status=404, site-a; next-hop="site-b"`}, []string{id}, []string{"3"})
+				if h := fmt.Sprint(g.Header["X-Many"], g.Header["Etag"], g.Header["Proxy-Status"], g.Header["Hoft-Exchange"], g.Header["Content-Length"]); h != want {
+					t.Errorf("header %s, want %s", h, want)
+				}
+			}
+			if c.status == 405 && g.Header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("Allow %q", g.Header.Get("Allow"))
+			}
+			if c.status == 202 && g.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	var trips roundTrips
+	if got := trips.retryAfter("b", 0); got != 1 {
+		t.Errorf("knowing nothing: %d", got)
+	}
+	for i := range 2 * tripsKept {
+		trips.add("b", time.Duration(i)*time.Second)
+	}
+	for age, want := range map[time.Duration]int{0: 75, 70 * time.Second: 5, 74500 * time.Millisecond: 1, time.Hour: 1} {
+		if got := trips.retryAfter("b", age); got != want {
+			t.Errorf("age %s: %d, want %d", age, got, want)
+		}
+	}
+	trips.add("slow", time.Hour)
+	if got := trips.retryAfter("slow", 0); got != 300 {
+		t.Errorf("slow: %d", got)
+	}
+}
+
+func TestProxyStatusNames(t *testing.T) {
+	for name, want := range map[string]string{"site-b": "site-b", "*x": "*x", "9b": `"9b"`, "a b": `"a b"`, `a"\`: `"a\"\\"`, "é": `"?"`, "": "hoft"} {
+		if got := item(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
