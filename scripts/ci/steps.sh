@@ -1,0 +1,167 @@
+# The steps of .ci/run, one function each; sourced from the root of the repository.
+# shellcheck shell=bash
+
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.1
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
+fuzz_runs=20000x # a count, not a time: a run that ends by the clock may be counted as failed
+platforms='linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64'
+
+run_step() {
+  local name=$1 started=$SECONDS
+  if ! declare -F "step_$name" >/dev/null; then
+    echo ".ci/run: no step is called $name; there are: ${all[*]}" >&2
+    return 2
+  fi
+  printf '\n=== %s\n' "$name"
+  "step_$name"
+  printf -- '--- %s: ok, %ds\n' "$name" $((SECONDS - started))
+}
+
+# install PACKAGE...: Debian packages that are not there yet.
+install() {
+  local missing=() package sudo=()
+  for package in "$@"; do
+    dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  echo "installing ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# need COMMAND PACKAGE: the package, if the command is not there.
+need() {
+  command -v "$1" >/dev/null || install "$2"
+}
+
+# directories of every module: the root, and nested ones that keep test data out of hoft's go.mod.
+modules() {
+  git ls-files -co --exclude-standard -- 'go.mod' '*/go.mod' | xargs -n1 dirname
+}
+
+nested_modules() {
+  modules | grep -vx . || true
+}
+
+step_tools() {
+  need git git
+  need go golang-go # an older one fetches the version that go.mod names
+  need gcc gcc      # for the race detector
+  need curl curl
+  go version
+}
+
+step_format() {
+  local bad
+  bad=$(git ls-files -co --exclude-standard -- '*.go' | xargs gofmt -l)
+  if [ -n "$bad" ]; then
+    echo "not as gofmt writes it:"
+    echo "$bad"
+    return 1
+  fi
+}
+
+step_vet() {
+  go vet ./...
+}
+
+step_tidy() {
+  local dir
+  for dir in $(modules); do
+    (cd "$dir" && go mod tidy -diff)
+  done
+}
+
+step_staticcheck() {
+  go run "$staticcheck" ./...
+}
+
+# The database of vulnerabilities is elsewhere and may be out of reach; nothing else may be passed over.
+step_vulnerabilities() {
+  local out code=0
+  out=$(go run "$govulncheck" ./... 2>&1) || code=$?
+  echo "$out"
+  if [ $code != 0 ] && grep -qE 'fetching vulnerabilities|vuln\.go\.dev' <<<"$out"; then
+    echo '!!! NOT CHECKED for known vulnerabilities: the database at vuln.go.dev cannot be reached from here !!!'
+    return 0
+  fi
+  return $code
+}
+
+step_test() {
+  go test ./...
+}
+
+step_race() {
+  CGO_ENABLED=1 go test -race ./...
+}
+
+step_modules() {
+  local dir
+  for dir in $(nested_modules); do
+    echo "module $dir"
+    (cd "$dir" && go vet ./... && go test ./...)
+  done
+}
+
+step_cross() {
+  local platform
+  for platform in $platforms; do
+    echo "$platform"
+    CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} go build -trimpath -o /dev/null .
+  done
+  # Tests must compile elsewhere too. The same settings as above, so that little is compiled twice.
+  for platform in darwin windows; do
+    echo "vet for $platform"
+    CGO_ENABLED=0 GOOS=$platform GOARCH=amd64 go vet -trimpath ./...
+  done
+}
+
+# Each fuzz target for a moment: enough to try its corpus and the neighbourhood.
+step_fuzz() {
+  local file dir target count=0
+  while IFS=: read -r file target; do
+    dir=$(dirname "$file")
+    echo "$dir $target"
+    count=$((count + 1))
+    (cd "$dir" && go test -run='^$' -fuzz="^$target\$" -fuzztime="$fuzz_runs" -fuzzminimizetime=100x .)
+  done < <(git ls-files -co --exclude-standard -- '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]*' /dev/null | sed 's/:func /:/')
+  echo "$count targets"
+}
+
+# run_scripts FILE...: each must be executable; a line "# apt: package ..." names what it needs.
+run_scripts() {
+  local script packages started
+  for script in "$@"; do
+    [ -e "$script" ] || continue # a pattern that matches nothing
+    if [ ! -x "$script" ]; then
+      echo "$script is not executable"
+      return 1
+    fi
+    packages=$(sed -n 's/^# apt: *//p' "$script")
+    # shellcheck disable=SC2086 # a list of words
+    install $packages
+    echo "$script"
+    started=$SECONDS
+    "./$script"
+    echo "$script: ok, $((SECONDS - started))s"
+  done
+}
+
+step_end-to-end() {
+  run_scripts scripts/e2e/*.sh
+}
+
+step_interop() {
+  need node nodejs
+  need npm npm
+  run_scripts scripts/interop-*/run
+}
+
+step_readme() {
+  local page
+  for page in README.md $(grep -l '^<!-- run' docs/*.md); do
+    go run ./internal/readme "$page"
+  done
+}

@@ -1,0 +1,121 @@
+# What every end-to-end test needs: a work folder, programs, children that end with it, checks that are counted.
+# Source it first; end with `finish`. KEEP=1 keeps the work folder.
+set -Eeuo pipefail
+
+e2e=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$e2e/../.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/hoft-e2e.XXXXXX")
+passed=0 failed=0 finished=no
+declare -A pid=()    # of each child that runs, by name
+unset "${!HOFT_@}" 2>/dev/null || true # the operator's own settings are not part of the test
+
+say() { printf '%s\n' "$*"; }
+die() { say "broken off: $*" >&2; exit 1; }
+
+trap 'say "broken off at ${BASH_SOURCE[0]##*/}:$LINENO: $BASH_COMMAND" >&2' ERR
+trap at_exit EXIT
+trap 'exit 130' INT TERM
+
+# at_exit ends the children, says where a failure can be looked into, and removes the folder.
+at_exit() {
+  local code=$? name
+  trap - ERR EXIT
+  set +e
+  for name in "${!pid[@]}"; do kill -TERM "${pid[$name]}" 2>/dev/null; done
+  for name in "${!pid[@]}"; do reap "$name"; done
+  if ((code != 0)); then
+    for name in "$work"/*.log; do
+      [[ -s $name ]] && { say "--- the end of ${name##*/}"; tail -n 15 "$name" | cut -c 1-400; } >&2
+    done
+  fi
+  if [[ $finished == no ]]; then say "$passed passed, $((failed + 1)) failed"; ((code == 0)) && code=1; fi
+  if [[ ${KEEP:-} ]]; then say "kept: $work"; else rm -rf "$work"; fi
+  exit "$code"
+}
+
+# reap waits for a child, at most five seconds, then kills it.
+reap() {
+  local p=${pid[$1]:-}
+  [[ $p ]] || return 0
+  eventually 5 gone "$p" || kill -KILL "$p" 2>/dev/null || true
+  eventually 5 gone "$p" || die "$1 does not end, not even when killed"
+  unset "pid[$1]"
+}
+gone() { [[ ! -e /proc/$1 ]] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+alive() { [[ ${pid[$1]:-} ]] && ! gone "${pid[$1]}"; }
+
+# spawn NAME COMMAND... runs a child whose output goes to NAME.out and NAME.log.
+spawn() {
+  local name=$1
+  shift
+  "$@" >>"$work/$name.out" 2>>"$work/$name.log" &
+  pid[$name]=$!
+  disown # else bash tells of each kill
+}
+# end NAME asks a child to end; crash NAME gives it no chance to.
+end() { kill -TERM "${pid[$1]}" 2>/dev/null || true; reap "$1"; }
+crash() { kill -KILL "${pid[$1]}" 2>/dev/null || true; reap "$1"; }
+
+# eventually SECONDS COMMAND... repeats a command until it succeeds; false when the time is over.
+eventually() {
+  local end=$((SECONDS + $1 + 1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.02
+  done
+}
+
+# ok WHAT COMMAND... counts a command that must succeed; is WHAT GOT WANT two texts that must be equal.
+ok() {
+  local what=$1
+  shift
+  if "$@"; then pass "$what"; else fail "$what" "$*"; fi
+}
+is() { if [[ $2 == "$3" ]]; then pass "$1"; else fail "$1" "got  $(printf %q "${2:0:600}")" "want $(printf %q "${3:0:600}")"; fi; }
+# has WHAT TEXT PATTERN: an extended regular expression matches a line of the text.
+has() { if grep -qE -- "$3" <<<"$2"; then pass "$1"; else fail "$1" "no line matches $3 in" "${2:0:1500}"; fi; }
+pass() { passed=$((passed + 1)); say "ok    $1"; }
+fail() { failed=$((failed + 1)); say "FAIL  $1"; shift; printf '      %s\n' "$@"; }
+
+finish() {
+  finished=yes
+  say "$passed passed, $failed failed"
+  ((failed == 0)) || exit 1
+  exit 0
+}
+
+# need COMMAND=PACKAGE... installs Debian packages whose command is missing.
+need() {
+  local pair missing=()
+  for pair; do command -v "${pair%%=*}" >/dev/null || [[ -x /usr/sbin/${pair%%=*} ]] || missing+=("${pair#*=}"); done
+  ((${#missing[@]})) || return 0
+  say "installing ${missing[*]}"
+  local sudo=()
+  ((EUID == 0)) || sudo=(sudo)
+  { "${sudo[@]}" apt-get update -q && DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -qy --no-install-recommends "${missing[@]}"; } \
+    >"$work/apt.log" 2>&1 || die "apt-get install ${missing[*]}: see apt.log"
+}
+
+# build PROGRAM... makes hoft and programs of this folder.
+build() {
+  local p
+  mkdir -p "$work/bin"
+  (cd "$root" && go build -o "$work/bin/hoft" .)
+  for p; do (cd "$root" && go build -o "$work/bin/$p" "./scripts/e2e/$p"); done
+  PATH=$work/bin:$PATH
+}
+
+# free_port prints a port that nobody listens on, below those that the system gives to clients: a site that is
+# restarted gets its own again.
+free_port() {
+  local p
+  for _ in {1..200}; do
+    p=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; then
+      printf '%s' "$p"
+      return
+    fi
+  done
+  return 1
+}
