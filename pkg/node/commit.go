@@ -33,6 +33,9 @@ func (c *Core) Committed(now time.Time, err error) {
 		s := &Step{Now: now, core: c}
 		fn(s)
 		s.merge()
+		if c.Between != nil {
+			c.Between()
+		}
 	}
 }
 

@@ -132,6 +132,9 @@ type Core struct {
 	poison   []poisoned
 	// Panics is told of every panic of the handler, for the log.
 	Panics func(d *Delivery, value any, stack []byte)
+	// Between, if set, is called after each function that waited for a commit: a simulation lets the
+	// goroutine that it woke come to rest before the next one is woken.
+	Between func()
 }
 
 type poisoned struct {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -69,6 +68,8 @@ type Options struct {
 	Link   link.Config
 	Limits Limits
 	Log    zerolog.Logger
+	// Rand gives each link its randomness when it is loaded; nil: seeded by the operating system.
+	Rand func() *rand.Rand
 }
 
 // Recoverer is a handler that takes up what an earlier run left, before any other event.
@@ -87,7 +88,7 @@ type Node struct {
 	closed chan struct{} // no more events are taken
 	once   sync.Once
 	io     sync.WaitGroup
-	reader *reader
+	reader *Reader
 	ready  chan struct{}
 }
 
@@ -111,7 +112,7 @@ func New(opt Options) *Node {
 		n.peers[p.ID] = p
 		n.epochs[p.ID] = new(atomic.Uint64)
 	}
-	n.reader = newReader(n)
+	n.reader = NewReader(opt)
 	return n
 }
 
@@ -162,14 +163,17 @@ func (n *Node) Epoch(peer identity.ID) uint64 {
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // FileStats tells what was made of the peers' files, by peer.
-func (n *Node) FileStats() map[identity.ID]FileStats { return n.reader.stats() }
+func (n *Node) FileStats() map[identity.ID]FileStats { return n.reader.Stats() }
 
 // Run loads the state and works until ctx ends; then it finishes what is under way, for at most
 // stopGrace, and returns nil. It returns early with an error that makes working impossible.
 func (n *Node) Run(ctx context.Context, h Recoverer) error {
-	if err := n.load(ctx, h); err != nil {
+	core, err := LoadCore(ctx, n.opt, h, time.Now())
+	if err != nil {
 		return err
 	}
+	n.core = core
+	n.publishEpochs()
 	ioCtx, stopIO := context.WithCancel(context.Background())
 	defer stopIO()
 	readCtx, stopRead := context.WithCancel(ctx)
@@ -179,101 +183,13 @@ func (n *Node) Run(ctx context.Context, h Recoverer) error {
 			n.opt.Log.Error().Err(err).Msg("watching the inbox failed")
 		}
 	})
-	n.io.Go(func() { n.reader.run(readCtx) })
+	n.io.Go(func() { n.read(readCtx) })
 	n.loop(ctx, ioCtx)
 	stopRead()
 	n.once.Do(func() { close(n.closed) })
 	stopIO()
 	n.io.Wait()
 	return nil
-}
-
-// load builds the core from the store.
-func (n *Node) load(ctx context.Context, h Recoverer) error {
-	rows, err := n.opt.Store.Links(ctx)
-	if err != nil {
-		return fmt.Errorf("load links: %w", err)
-	}
-	states := map[identity.ID]link.State{}
-	for _, r := range rows {
-		states[r.Peer] = StateOf(r)
-	}
-	links := map[identity.ID]*link.Link{}
-	var order []identity.ID
-	now := time.Now()
-	for _, p := range n.opt.Peers {
-		l, err := n.loadLink(ctx, p, states[p.ID], now)
-		if err != nil {
-			return fmt.Errorf("load link with %s: %w", p.Name, err)
-		}
-		links[p.ID] = l
-		order = append(order, p.ID)
-	}
-	n.core = NewCore(n.opt.Self, links, order, n.opt.Limits)
-	n.core.Panics = func(d *Delivery, v any, stack []byte) {
-		n.opt.Log.Error().Str("peer", n.peers[d.Peer].Name).Str("kind", string(d.Kind)).Uint64("msg_id", d.ID).Int("try", d.Tries).
-			Str("panic", fmt.Sprint(v)).Bytes("stack", stack).Msg("a message could not be handled")
-	}
-	n.core.SetHandler(h)
-	var rerr error
-	n.core.Do(now, func(s *Step) { rerr = h.Recover(ctx, s) })
-	if rerr != nil {
-		return rerr
-	}
-	left, err := n.opt.Store.InboxNew(ctx, 10_000)
-	if err != nil {
-		return fmt.Errorf("load inbox: %w", err)
-	}
-	for _, row := range left {
-		n.core.Redeliver(now, row)
-	}
-	n.publishEpochs()
-	return nil
-}
-
-func (n *Node) loadLink(ctx context.Context, p Peer, st link.State, now time.Time) (*link.Link, error) {
-	cfg := n.opt.Link
-	cfg.Self, cfg.Peer, cfg.Rkt = n.opt.Self, p.ID, p.Sealer.Rkt
-	cfg.Rand = rand.New(rand.NewChaCha8(seed()))
-	own, err := n.opt.Pipe.ListOwn(p.ID)
-	if err != nil {
-		return nil, err
-	}
-	var minEpoch uint64
-	for _, e := range own {
-		minEpoch = max(minEpoch, e.Name.Seq/frame.SeqPerEpoch+1000)
-	}
-	l := link.New(cfg, st, now, minEpoch)
-	stats, err := n.opt.Store.Stats(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	l.SetHeld(stats.Messages, stats.Bytes)
-	sent, err := n.opt.Store.SentOpen(ctx, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	known := map[uint64]bool{}
-	for _, s := range sent {
-		l.RestoreFile(link.SentFile{Seq: s.Seq, Nonce: s.Nonce, At: s.At, IDs: s.IDs, Size: s.Size})
-		known[s.Seq] = true
-	}
-	for after, k := l.NeedLoad(); k > 0; after, k = l.NeedLoad() {
-		out, err := n.opt.Store.Outbox(ctx, p.ID, after, k)
-		if err != nil {
-			return nil, err
-		}
-		l.Load(Items(out, l.CommittedID()), after, k, l.CommittedID())
-	}
-	l.DropEmpty()
-	for _, e := range own { // written by an earlier run that did not live to record it: its content is sent again
-		if !known[e.Name.Seq] {
-			if _, err := n.opt.Pipe.RemoveOwn(e.Name); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return l, nil
 }
 
 // loop takes events, has their effects carried out and sleeps until the next deadline.

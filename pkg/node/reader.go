@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -25,111 +27,136 @@ type FileStats struct {
 	LastReason seal.Reason `json:"last_reason,omitzero"`
 }
 
-// reader scans the inbox, opens what it finds and hands it to the loop.
-type reader struct {
-	n     *Node
-	marks map[frame.Name]seal.Mark // of files that are not complete yet
-	first bool
-	quiet quiet
+// Reader opens what scans of the inbox find and says what becomes of each file. A Node runs one beside its
+// loop; a simulation runs one between its events. File is for one goroutine at a time.
+type Reader struct {
+	pipe   Pipe
+	opener Opener
+	names  map[identity.ID]string
+	log    zerolog.Logger
+	marks  map[frame.Name]seal.Mark // of files that are not complete yet
+	quiet  quiet
 
 	mu      sync.Mutex
 	scanErr error // of the last scan
 	files   map[identity.ID]*FileStats
 }
 
+// Hand gives what was verified of a file to the loop; a nil token says that the file is not to be consumed yet.
+// False says that the loop takes nothing any more.
+type Hand func(peer identity.ID, in link.File, token any) bool
+
 // maxMarks bounds the memory for incomplete files; beyond it they are opened from their beginning again.
 const maxMarks = 4096
 
-func newReader(n *Node) *reader {
-	r := &reader{n: n, marks: map[frame.Name]seal.Mark{}, first: true, quiet: quiet{}, files: map[identity.ID]*FileStats{}}
-	for _, p := range n.opt.Peers {
+// NewReader makes a reader for the peers, opener and pipe of opt.
+func NewReader(opt Options) *Reader {
+	r := &Reader{pipe: opt.Pipe, opener: opt.Opener, names: map[identity.ID]string{}, log: opt.Log, marks: map[frame.Name]seal.Mark{},
+		quiet: quiet{}, files: map[identity.ID]*FileStats{}}
+	for _, p := range opt.Peers {
+		r.names[p.ID] = p.Name
 		r.files[p.ID] = &FileStats{Refused: map[seal.Reason]uint64{}}
 	}
 	return r
 }
 
-func (r *reader) run(ctx context.Context) {
-	for {
-		files, err := r.n.opt.Pipe.Scan(time.Now())
-		r.mu.Lock()
-		r.scanErr = err
-		r.mu.Unlock()
-		if err != nil {
-			r.n.opt.Log.Error().Err(err).Msg("cannot scan the inbox; trying again")
+// read scans and reads until ctx ends.
+func (n *Node) read(ctx context.Context) {
+	hand := func(peer identity.ID, in link.File, token any) bool {
+		select {
+		case n.events <- func(now time.Time) { n.core.Inbound(now, peer, in, token) }:
+			return true
+		case <-ctx.Done():
+			return false
 		}
+	}
+	for first := true; ; first = false {
+		files, err := n.opt.Pipe.Scan(time.Now())
+		n.reader.noteScan(err)
 		for _, f := range files {
 			if ctx.Err() != nil {
 				return
 			}
-			r.file(ctx, f)
+			n.reader.File(time.Now(), f, hand)
 		}
-		if r.first {
-			r.first = false
-			close(r.n.ready)
+		if first {
+			close(n.ready)
 		}
 		select {
-		case <-r.n.opt.Pipe.Hints():
+		case <-n.opt.Pipe.Hints():
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// file opens one file and says what becomes of it.
-func (r *reader) file(ctx context.Context, f pipe.File) {
-	p := r.n.opt.Pipe
+func (r *Reader) noteScan(err error) {
+	r.mu.Lock()
+	r.scanErr = err
+	r.mu.Unlock()
+	if err != nil {
+		r.log.Error().Err(err).Msg("cannot scan the inbox; trying again")
+	}
+}
+
+// File opens one file, hands on what is good in it and says what becomes of it.
+func (r *Reader) File(now time.Time, f pipe.File, hand Hand) {
 	if f.Name.Ext == frame.ExtPack {
-		p.Done(f) // nothing announces packs to this version
+		r.pipe.Done(f) // nothing announces packs to this version
 		return
 	}
-	data, err := p.Read(f)
+	data, err := r.pipe.Read(f)
 	if err != nil {
 		delete(r.marks, f.Name)
 		if !errors.Is(err, pipe.ErrGone) {
-			r.n.opt.Log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot read a file of the inbox")
+			r.log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot read a file of the inbox")
 		}
 		return
 	}
-	res := r.n.opt.Opener.File(f.Name, data, r.marks[f.Name])
+	res := r.opener.File(f.Name, data, r.marks[f.Name])
 	delete(r.marks, f.Name)
 	in := link.File{Seq: f.Name.Seq, Size: int64(len(data)), Lines: res.Lines, Whole: res.Whole}
+	var token any
 	switch {
 	case res.Whole:
 		r.count(f.Name.Sender, func(s *FileStats) { s.OK++; s.RefusedRun = 0 })
-		r.hand(ctx, f, in, f)
+		token = f
 	case !f.Settled:
 		if len(r.marks) >= maxMarks {
 			clear(r.marks)
 		}
 		r.marks[f.Name] = res.Mark
-		p.Pending(f)
-		if len(in.Lines) > 0 {
-			r.hand(ctx, f, in, nil)
+		r.pipe.Pending(f)
+		if len(in.Lines) == 0 {
+			return
 		}
 	case len(res.Seen) == 0:
-		r.refuse(f, data, res)
+		r.refuse(now, f, data, res)
+		return
 	default:
 		r.count(f.Name.Sender, func(s *FileStats) { s.Truncated++; s.RefusedRun = 0 })
-		r.n.opt.Log.Debug().Str("peer", r.n.peers[f.Name.Sender].Name).Str("file", f.Name.String()).Int("have", len(data)).
+		r.log.Debug().Str("peer", r.names[f.Name.Sender]).Str("file", f.Name.String()).Int("have", len(data)).
 			Str("action", "good lines used; the rest is sent again").Msg("file truncated")
-		in.Cut = true
-		r.hand(ctx, f, in, f)
+		in.Cut, token = true, f
+	}
+	if !hand(f.Name.Sender, in, token) {
+		r.pipe.Again(f)
 	}
 }
 
 // refuse sets a file aside of which nothing is known to come from its sender. Nobody is told.
-func (r *reader) refuse(f pipe.File, data []byte, res seal.Result) {
+func (r *Reader) refuse(now time.Time, f pipe.File, data []byte, res seal.Result) {
 	reason := seal.Truncated
 	if res.Err != nil {
 		reason = res.Err.Reason
 	}
 	r.count(f.Name.Sender, func(s *FileStats) { s.refuse(reason) })
-	if n, ok := r.quiet.allow(f.Name.Sender, reason, time.Now()); ok {
-		r.n.opt.Log.Warn().Str("peer", r.n.peers[f.Name.Sender].Name).Str("file", f.Name.String()).Str("reason", string(reason)).
+	if n, ok := r.quiet.allow(f.Name.Sender, reason, now); ok {
+		r.log.Warn().Str("peer", r.names[f.Name.Sender]).Str("file", f.Name.String()).Str("reason", string(reason)).
 			Int("like_this_before", n).Str("action", refusedAction(reason)).Msg("file refused")
 	}
-	if err := r.n.opt.Pipe.Quarantine(f, data, string(reason)); err != nil && !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
-		r.n.opt.Log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot set a file aside")
+	if err := r.pipe.Quarantine(f, data, string(reason)); err != nil && !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
+		r.log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot set a file aside")
 	}
 }
 
@@ -141,17 +168,7 @@ func refusedAction(reason seal.Reason) string {
 	return "set aside; hoft inspect explains it"
 }
 
-// hand gives what was verified to the loop; token nil: the file is not to be consumed yet.
-func (r *reader) hand(ctx context.Context, f pipe.File, in link.File, token any) {
-	peer := f.Name.Sender
-	select {
-	case r.n.events <- func(now time.Time) { r.n.core.Inbound(now, peer, in, token) }:
-	case <-ctx.Done():
-		r.n.opt.Pipe.Again(f)
-	}
-}
-
-func (r *reader) count(peer identity.ID, fn func(*FileStats)) {
+func (r *Reader) count(peer identity.ID, fn func(*FileStats)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.files[peer]; s != nil {
@@ -159,7 +176,8 @@ func (r *reader) count(peer identity.ID, fn func(*FileStats)) {
 	}
 }
 
-func (r *reader) stats() map[identity.ID]FileStats {
+// Stats tells what was made of the files since start, by peer. Safe for concurrent use.
+func (r *Reader) Stats() map[identity.ID]FileStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[identity.ID]FileStats{}

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+)
+
+// LoadCore builds a core from what the store and the outbox hold, and has h take up what an earlier run left.
+func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Core, error) {
+	rows, err := opt.Store.Links(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load links: %w", err)
+	}
+	states := map[identity.ID]link.State{}
+	for _, r := range rows {
+		states[r.Peer] = StateOf(r)
+	}
+	links := map[identity.ID]*link.Link{}
+	var order []identity.ID
+	names := map[identity.ID]string{}
+	for _, p := range opt.Peers {
+		l, err := loadLink(ctx, opt, p, states[p.ID], now)
+		if err != nil {
+			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
+		}
+		links[p.ID] = l
+		order, names[p.ID] = append(order, p.ID), p.Name
+	}
+	c := NewCore(opt.Self, links, order, opt.Limits)
+	c.Panics = func(d *Delivery, v any, stack []byte) {
+		opt.Log.Error().Str("peer", names[d.Peer]).Str("kind", string(d.Kind)).Uint64("msg_id", d.ID).Int("try", d.Tries).
+			Str("panic", fmt.Sprint(v)).Bytes("stack", stack).Msg("a message could not be handled")
+	}
+	c.SetHandler(h)
+	var rerr error
+	c.Do(now, func(s *Step) { rerr = h.Recover(ctx, s) })
+	if rerr != nil {
+		return nil, rerr
+	}
+	left, err := opt.Store.InboxNew(ctx, 10_000)
+	if err != nil {
+		return nil, fmt.Errorf("load inbox: %w", err)
+	}
+	for _, row := range left {
+		c.Redeliver(now, row)
+	}
+	return c, nil
+}
+
+func loadLink(ctx context.Context, opt Options, p Peer, st link.State, now time.Time) (*link.Link, error) {
+	cfg := opt.Link
+	cfg.Self, cfg.Peer, cfg.Rkt = opt.Self, p.ID, p.Sealer.Rkt
+	if cfg.Rand = rand.New(rand.NewChaCha8(seed())); opt.Rand != nil {
+		cfg.Rand = opt.Rand()
+	}
+	own, err := opt.Pipe.ListOwn(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	var minEpoch uint64
+	for _, e := range own {
+		minEpoch = max(minEpoch, e.Name.Seq/frame.SeqPerEpoch+1000)
+	}
+	l := link.New(cfg, st, now, minEpoch)
+	stats, err := opt.Store.Stats(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	l.SetHeld(stats.Messages, stats.Bytes)
+	sent, err := opt.Store.SentOpen(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	known := map[uint64]bool{}
+	for _, s := range sent {
+		l.RestoreFile(link.SentFile{Seq: s.Seq, Nonce: s.Nonce, At: s.At, IDs: s.IDs, Size: s.Size})
+		known[s.Seq] = true
+	}
+	for after, k := l.NeedLoad(); k > 0; after, k = l.NeedLoad() {
+		out, err := opt.Store.Outbox(ctx, p.ID, after, k)
+		if err != nil {
+			return nil, err
+		}
+		l.Load(Items(out, l.CommittedID()), after, k, l.CommittedID())
+	}
+	l.DropEmpty()
+	for _, e := range own { // written by an earlier run that did not live to record it: its content is sent again
+		if !known[e.Name.Seq] {
+			if _, err := opt.Pipe.RemoveOwn(e.Name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return l, nil
+}
