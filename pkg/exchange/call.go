@@ -288,7 +288,7 @@ func (m *Manager) saveStages(s *node.Step) {
 // done twice, is sent again; for the rest nobody can know whether it was done.
 func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 	l := s.Link(peer)
-	for _, c := range m.calls {
+	for _, c := range inOrder(m.calls) {
 		if c.peer != peer || c.reqID == 0 && c.sent == 0 {
 			continue
 		}

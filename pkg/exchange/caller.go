@@ -18,7 +18,7 @@ import (
 
 // Call implements Caller.
 func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, accepted func(ID)) (*Response, error) {
-	now := time.Now()
+	now := m.cfg.Now()
 	id := r.Exchange
 	if id == uuid.Nil {
 		id = NewID(now)

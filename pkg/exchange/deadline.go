@@ -53,7 +53,7 @@ func (m *Manager) endOverdue(s *node.Step) {
 		return
 	}
 	m.dueAt = time.Time{}
-	for _, c := range m.calls {
+	for _, c := range inOrder(m.calls) {
 		if c.deadline.IsZero() || s.Now.Before(c.deadline) {
 			m.watchDeadline(c)
 			continue

@@ -32,7 +32,7 @@ func (m *Manager) Expire(ctx context.Context) {
 	t := time.NewTicker(expireEvery)
 	defer t.Stop()
 	for {
-		if err := m.expire(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if err := m.expire(ctx, m.cfg.Now()); err != nil && ctx.Err() == nil {
 			m.cfg.Log.Error().Err(err).Msg("cannot delete old exchanges")
 		}
 		select {
@@ -75,17 +75,17 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 
 // sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it.
 func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
-	for id, j := range m.jobs {
+	for _, j := range inOrder(m.jobs) {
 		if j.state != jobBody || now.Sub(j.arrived) < m.cfg.Remember {
 			continue
 		}
 		if j.req == nil {
-			delete(m.jobs, id)
-			s.Store().DropInboxExchange(id, -1)
+			delete(m.jobs, j.id)
+			s.Store().DropInboxExchange(j.id, -1)
 			continue
 		}
 		p := Problemf(CodeDeadline, "parts of the request's body never came")
-		m.refuse(s, j.peer, id, j.attempt(), p, j.arrived)
+		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 	}
 }

@@ -1,9 +1,12 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +64,7 @@ type Config struct {
 	Remember  time.Duration          // how long executed ids are kept at the callees' side
 	Upstreams Upstreams              // nil without an egress
 	Honoured  func(upstream string) bool
+	Now       func() time.Time // the site's clock; nil: time.Now
 	Log       zerolog.Logger
 }
 
@@ -108,6 +112,9 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 	}
 	if cfg.Honoured == nil {
 		cfg.Honoured = func(string) bool { return false }
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
 		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{}}
@@ -331,6 +338,17 @@ func (m *Manager) commit(ctx context.Context, fn func(*node.Step) error) error {
 	case <-m.tasks.ctx.Done():
 		return errClosing
 	}
+}
+
+// inOrder gives the values of a table of exchanges, oldest id first: what several of them send goes out in the
+// order in which they began, and the same way every time.
+func inOrder[T any](table map[ID]T) []T {
+	ids := slices.SortedFunc(maps.Keys(table), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+	out := make([]T, len(ids))
+	for i, id := range ids {
+		out[i] = table[id]
+	}
+	return out
 }
 
 func peekExchange(data []byte) (ID, error) {

@@ -196,7 +196,7 @@ func (c *call) recoverPart(r store.In) {
 
 // resume decides about every job that an earlier run left.
 func (m *Manager) resume(s *node.Step) {
-	for _, j := range m.jobs {
+	for _, j := range inOrder(m.jobs) {
 		switch {
 		case j.req == nil || !j.complete() && j.state != jobCalling:
 			continue // more is to come
