@@ -153,6 +153,13 @@ step_end-to-end() {
   run_scripts scripts/e2e/*.sh
 }
 
+# Kills, power cuts, full and vanishing disks: the short form. The long one is for docs/reliability.md.
+step_crash() {
+  need strace strace
+  need setpriv util-linux
+  scripts/crash/run --short
+}
+
 step_interop() {
   need node nodejs
   need npm npm

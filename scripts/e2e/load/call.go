@@ -41,8 +41,8 @@ type result struct {
 	dials                                 int // connections that were refused before one was made
 }
 
-// run makes all calls and gives their results in order.
-func (l *load) run(ctx context.Context) []result {
+// run makes calls until enough ends, and gives the results of those that were begun, in order.
+func (l *load) run(ctx, enough context.Context) []result {
 	l.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: l.atOnce, MaxConnsPerHost: 2 * l.atOnce},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	results := make([]result, l.calls)
@@ -55,12 +55,17 @@ func (l *load) run(ctx context.Context) []result {
 			}
 		})
 	}
-	for i := range l.calls {
-		next <- i
+	begun := 0
+	for begun < l.calls && enough.Err() == nil {
+		select {
+		case next <- begun:
+			begun++
+		case <-enough.Done():
+		}
 	}
 	close(next)
 	wg.Wait()
-	return results
+	return results[:begun]
 }
 
 // call makes one call and follows it to its end.

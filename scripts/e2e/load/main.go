@@ -1,5 +1,6 @@
 // Command load makes many calls at once, each with an id of its own, checks every answer against what the callee
-// must have said, and writes what became of each call and of all together.
+// must have said, and writes what became of each call and of all together. After SIGTERM it begins no further calls
+// and follows those under way to their ends.
 package main
 
 import (
@@ -9,7 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -39,8 +42,10 @@ func run() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), *within)
 	defer cancel()
+	enough, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
 	begun := time.Now()
-	results := l.run(ctx)
+	results := l.run(ctx, enough)
 	if *table != "" {
 		if err := writeTable(*table, results); err != nil {
 			return err

@@ -37,6 +37,9 @@ func summarize(results []result, took time.Duration) summary {
 	s.Right, s.Wrong = s.Outcomes[right]+s.Outcomes[late], s.Outcomes[wrong]
 	slices.Sort(times)
 	at := func(share float64) float64 {
+		if len(times) == 0 {
+			return 0
+		}
 		return round(float64(times[int(share*float64(len(times)-1))]) / float64(time.Millisecond))
 	}
 	s.P50, s.P99, s.Max = at(0.5), at(0.99), at(1)
