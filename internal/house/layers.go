@@ -8,13 +8,14 @@ import (
 
 // Order lists the layers, lowest first. A package may import what stands before it, never what stands after.
 var Order = []string{
-	"pkg/config", "pkg/identity", "pkg/frame", "pkg/seal", "pkg/chunk", "pkg/pipe", "pkg/link", "pkg/store", "pkg/node",
+	"pkg/config", "pkg/identity", "pkg/frame", "pkg/seal", "pkg/chunk", "pkg/pipe", "pkg/link", "pkg/bulk", "pkg/store", "pkg/node",
 	"pkg/exchange", "pkg/ingress", "pkg/egress", "pkg/dataapi", "pkg/admin", "pkg/site", "pkg/demo", "cmd",
 }
 
 // Forbidden lists what a layer must not import besides: what it must know nothing of.
 var Forbidden = map[string][]string{
 	"pkg/link":    {"pkg/pipe", "pkg/store", "pkg/seal", "net/http", "os", "database/sql"},
+	"pkg/bulk":    {"pkg/pipe", "pkg/store", "pkg/seal", "net/http", "os", "database/sql"},
 	"pkg/pipe":    {"pkg/seal", "pkg/link", "pkg/store", "encoding/json", "github.com/go-json-experiment/json"},
 	"pkg/ingress": {"pkg/frame"},
 	"pkg/egress":  {"pkg/frame"},

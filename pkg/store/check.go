@@ -41,6 +41,10 @@ func checkOp(o op) error {
 		return checkNumbers("inbox row", o.peerEpoch, o.id)
 	case dropInbox:
 		return checkNumbers("inbox row", o.peerEpoch, o.id)
+	case putPack:
+		return checkSeq(o.Seq)
+	case dropPack:
+		return checkSeq(o.seq)
 	case putExchange:
 		return checkNumbers("exchange", o.Oep)
 	}

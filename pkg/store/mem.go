@@ -37,6 +37,7 @@ type memState struct {
 	fresh []*memIn // rows in state InNew, in order of arrival
 	ex    map[exKey]*memExchange
 	meta  map[string][]byte
+	bulk  memBulk
 
 	arrivals    uint64
 	resultBytes int64
@@ -76,6 +77,7 @@ func NewMem() *Mem {
 	return &Mem{s: memState{
 		links: map[identity.ID]*Link{}, open: map[outKey]*memOut{}, byEx: map[[16]byte][]*memOut{}, sent: map[sentKey]*Sent{},
 		inbox: map[inKey]*memIn{}, inEx: map[[16]byte]map[inKey]struct{}{}, ex: map[exKey]*memExchange{}, meta: map[string][]byte{},
+		bulk: newMemBulk(),
 	}}
 }
 
@@ -87,6 +89,7 @@ func (m *Mem) Clone() *Mem {
 	c.links, c.open, c.sent, c.ex = maps.Clone(c.links), maps.Clone(c.open), maps.Clone(c.sent), maps.Clone(c.ex)
 	c.inbox, c.meta, c.fresh = maps.Clone(c.inbox), maps.Clone(c.meta), slices.Clone(c.fresh)
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
+	c.bulk = m.s.bulk.clone()
 	for k, v := range c.byEx {
 		c.byEx[k] = slices.Clone(v)
 	}
@@ -224,7 +227,9 @@ func (s *memState) apply(o op, ended *[]exKey) {
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:
-		panic(fmt.Sprintf("store: change %T is not known", o))
+		if !s.bulk.apply(o) {
+			panic(fmt.Sprintf("store: change %T is not known", o))
+		}
 	}
 }
 

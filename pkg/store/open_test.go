@@ -177,32 +177,31 @@ func TestMigrate(t *testing.T) {
 	s := open(t, dir)
 	defer s.Close()
 	setMeta(t, s, "k")
-	first, err := os.ReadFile("migrations/001_start.sql")
-	if err != nil {
-		t.Fatal(err)
+	files := fstest.MapFS{}
+	for _, path := range must(filepath.Glob("migrations/*.sql")) {
+		files[filepath.Base(path)] = &fstest.MapFile{Data: must(os.ReadFile(path))}
 	}
-	files := fstest.MapFS{
-		"001_start.sql": {Data: first},
-		"002_more.sql":  {Data: []byte("CREATE TABLE more (x); INSERT INTO more VALUES (5);")},
-		"003_bad.sql":   {Data: []byte("CREATE TABLE worse (x); CREATE TABLE more (x);")},
+	n := len(files)
+	bad := fmt.Sprintf("%03d_bad.sql", n+2)
+	files[fmt.Sprintf("%03d_more.sql", n+1)] = &fstest.MapFile{Data: []byte("CREATE TABLE more (x); INSERT INTO more VALUES (5);")}
+	files[bad] = &fstest.MapFile{Data: []byte("CREATE TABLE worse (x); CREATE TABLE more (x);")}
+	if _, err := s.Migrate(dir, files); err == nil || !strings.Contains(err.Error(), "migration "+bad[:3]) {
+		t.Errorf("got %v, want a failure of %s", err, bad)
 	}
-	if _, err := s.Migrate(dir, files); err == nil || !strings.Contains(err.Error(), "migration 003") {
-		t.Errorf("got %v, want a failure of 003", err)
-	}
-	if n, err := s.Int("PRAGMA user_version"); err != nil || n != 2 {
-		t.Errorf("version %d, %v; want 2", n, err)
+	if v, err := s.Int("PRAGMA user_version"); err != nil || v != int64(n+1) {
+		t.Errorf("version %d, %v; want %d", v, err, n+1)
 	}
 	if n, err := s.Int("SELECT count(*) FROM sqlite_master WHERE name = 'worse'"); err != nil || n != 0 {
 		t.Errorf("half a migration is there: %d, %v", n, err)
 	}
-	files["003_bad.sql"].Data = []byte("UPDATE more SET x = 6;")
-	if v, err := s.Migrate(dir, files); err != nil || v != 3 {
+	files[bad].Data = []byte("UPDATE more SET x = 6;")
+	if v, err := s.Migrate(dir, files); err != nil || v != n+2 {
 		t.Errorf("got %d, %v", v, err)
 	}
 	setMeta(t, s, "goes on")
 
 	restored := t.TempDir()
-	b, err := os.ReadFile(filepath.Join(dir, "hoft.db.v001.backup"))
+	b, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("hoft.db.v%03d.backup", n)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,6 +213,14 @@ func TestMigrate(t *testing.T) {
 	if v, err := old.Meta(context.Background(), "k"); err != nil || string(v) != "v" {
 		t.Errorf("the copy gives %q, %v", v, err)
 	}
+}
+
+// must gives the value of a call that cannot fail here.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 func TestMigrationNames(t *testing.T) {

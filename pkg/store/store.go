@@ -244,6 +244,12 @@ type Reader interface {
 	// when they ended, in received messages and kept sent ones. One row is read, whatever the history.
 	ResultBytes(ctx context.Context) (int64, error)
 	Stats(ctx context.Context, peer identity.ID) (LinkStats, error)
+	// Packs gives the packs of a link, the peer's first, each ascending by number.
+	Packs(ctx context.Context, peer identity.ID) ([]Pack, error)
+	// Offers gives what exchanges offered to a peer, in order.
+	Offers(ctx context.Context, peer identity.ID) ([]Offer, error)
+	// Held gives the newest n names of chunks that a peer is known to hold, the newest first.
+	Held(ctx context.Context, peer identity.ID, n int) ([][16]byte, error)
 	Meta(ctx context.Context, key string) ([]byte, error) // ErrNotFound if absent
 }
 

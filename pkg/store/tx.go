@@ -73,6 +73,9 @@ func (t *tx) apply(o op) error {
 	case setMeta:
 		return t.setMeta(o.key, o.value)
 	}
+	if ok, err := t.applyBulk(o); ok {
+		return err
+	}
 	panic(fmt.Sprintf("store: change %T has no SQL", o))
 }
 

@@ -27,7 +27,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -181,6 +181,9 @@ func Dump(r store.Reader) map[string]any {
 		read("outbox"+name, func() (any, error) { return r.Outbox(ctx, p, 2, 5) })
 		read("sent open"+name, func() (any, error) { return r.SentOpen(ctx, p) })
 		read("sent last"+name, func() (any, error) { return r.SentLast(ctx, p, 4) })
+		read("packs"+name, func() (any, error) { return r.Packs(ctx, p) })
+		read("offers"+name, func() (any, error) { return r.Offers(ctx, p) })
+		read("held"+name, func() (any, error) { return r.Held(ctx, p, 3) })
 		read("stats"+name, func() (any, error) { return r.Stats(ctx, p) })
 		for _, s := range append(worldStates, "") {
 			read("list "+s+name, func() (any, error) {

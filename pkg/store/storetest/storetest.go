@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"purge keeps what is not acked", testPurgeOpen},
 		{"result bytes", testResultBytes},
 		{"meta", testMeta},
+		{"packs, offers and held chunks", testBulk},
 		{"big values", testBig},
 		{"numbers too large", testTooLarge},
 		{"rows are copies", testCopies},

@@ -1,0 +1,272 @@
+package bulk
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// announced is a pack that the peer has announced.
+type announced struct {
+	seq     uint64
+	x       ID
+	recs    []chunk.Record // nil when settled
+	got     []bool
+	left    int
+	settled bool
+	miss    []int
+	seen    bool // its file was found
+	probed  bool // the peer waits for an answer
+	at      time.Time
+}
+
+func (a *announced) row() Row {
+	r := Row{Key: Key{Seq: a.seq}, Exchange: a.x, Records: a.recs, Miss: a.miss, At: a.at}
+	if a.settled {
+		r.State = Settled
+	}
+	return r
+}
+
+// maxAnnounced bounds the announcements that wait for their file. An honest peer has Config.MaxOpen of them, and
+// some that it gave up.
+const maxAnnounced = 1024
+
+// Announce takes the announcement of a pack; false: it is known already, or too many wait for their file. (The
+// peer then hears that it is unseen, and announces what is in it again.)
+func (p *Peer) Announce(now time.Time, d *PackData) bool {
+	if p.announced[d.Seq] != nil || p.unsettled >= maxAnnounced {
+		return false
+	}
+	p.unsettled++
+	a := &announced{seq: d.Seq, x: d.Exchange, recs: d.Recs, got: make([]bool, len(d.Recs)), left: len(d.Recs), at: now}
+	p.announced[d.Seq] = a
+	for _, r := range a.recs {
+		p.expected[r.Name]++
+	}
+	p.changes.Put = append(p.changes.Put, a.row())
+	p.postpone(now, a.x)
+	return true
+}
+
+// Expectation is what a pack must hold.
+type Expectation struct {
+	Exchange ID
+	Records  []chunk.Record
+	// Settled says that the pack is done with: the file is a repeat, nothing in it is wanted.
+	Settled bool
+}
+
+// Expect tells what a pack of the peer must hold; ok is false when it was not announced.
+func (p *Peer) Expect(seq uint64) (e Expectation, ok bool) {
+	a := p.announced[seq]
+	if a == nil {
+		return e, false
+	}
+	return Expectation{a.x, a.recs, a.settled}, true
+}
+
+// Seen tells that the file of an announced pack was found: a probe waits for what the reading gives.
+func (p *Peer) Seen(seq uint64) {
+	if a := p.announced[seq]; a != nil {
+		a.seen = true
+	}
+}
+
+// Came takes what reading a pack gave: the places of records that are stored and durable with the next commit.
+// final says that no more of the file will come: it was whole, is settled, or has vanished. bad counts records
+// that were there and not as announced.
+func (p *Peer) Came(seq uint64, got []int, bad int, final bool) {
+	a := p.announced[seq]
+	if a == nil || a.settled {
+		return
+	}
+	p.stats.ChunksBad += uint64(bad)
+	var names []chunk.Name
+	for _, i := range got {
+		if i < 0 || i >= len(a.got) || a.got[i] {
+			continue
+		}
+		a.got[i] = true
+		a.left--
+		names = append(names, a.recs[i].Name)
+		p.unexpect(a.recs[i].Name)
+	}
+	p.stats.ChunksReceived += uint64(len(names))
+	if len(names) > 0 {
+		p.changes.Stored = append(p.changes.Stored, Stored{a.x, names})
+	}
+	if a.left == 0 || final {
+		p.finish(a)
+	}
+}
+
+// Vanished tells that a file is gone before it was read to its end. What came of it stays; where nothing did,
+// it has not been seen.
+func (p *Peer) Vanished(seq uint64) {
+	a := p.announced[seq]
+	if a == nil || a.settled {
+		return
+	}
+	a.seen = false
+	if a.left < len(a.recs) {
+		p.finish(a)
+	} else if a.probed {
+		a.probed = false
+		p.answer(HaveData{Seq: seq, Unseen: true}, a.x)
+	}
+}
+
+// finish settles a pack and answers.
+func (p *Peer) finish(a *announced) {
+	for i, r := range a.recs {
+		if !a.got[i] {
+			a.miss = append(a.miss, i)
+			p.unexpect(r.Name)
+		}
+	}
+	a.settled, a.recs, a.got = true, nil, nil
+	p.unsettled--
+	p.changes.Put = append(p.changes.Put, a.row())
+	p.answer(HaveData{Seq: a.seq, Miss: a.miss}, a.x)
+}
+
+func (p *Peer) unexpect(n chunk.Name) {
+	if p.expected[n]--; p.expected[n] <= 0 {
+		delete(p.expected, n)
+	}
+}
+
+func (p *Peer) answer(d HaveData, x ID) {
+	p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindHave, Exchange: x, Data: encode(d)})
+}
+
+// Probe answers a question about a pack: at once, or when its file, which is being read or still grows, is done with.
+func (p *Peer) Probe(d *ProbeData) {
+	a := p.announced[d.Seq]
+	switch {
+	case a == nil:
+		p.answer(HaveData{Seq: d.Seq, Unseen: true}, ID{})
+	case a.settled:
+		p.answer(HaveData{Seq: d.Seq, Miss: a.miss}, a.x)
+	case a.seen:
+		a.probed = true
+	default:
+		p.answer(HaveData{Seq: d.Seq, Unseen: true}, a.x)
+	}
+}
+
+// Forget drops what the peer announced for an exchange, and what is missed of it: nothing of it is wanted any more.
+func (p *Peer) Forget(x ID) {
+	delete(p.needs, x)
+	for seq, a := range p.announced {
+		if a.x != x {
+			continue
+		}
+		for i, r := range a.recs {
+			if !a.got[i] {
+				p.unexpect(r.Name)
+			}
+		}
+		if !a.settled {
+			p.unsettled--
+		}
+		delete(p.announced, seq)
+		p.changes.Drop = append(p.changes.Drop, Key{Seq: seq})
+	}
+}
+
+// AnnouncedFor lists what was announced for an exchange and has not come yet, and its bytes.
+func (p *Peer) AnnouncedFor(x ID) (chunks int, bytes int64) {
+	for _, a := range p.announced {
+		if a.x != x {
+			continue
+		}
+		for i, r := range a.recs {
+			if !a.got[i] {
+				chunks++
+				bytes += r.Len
+			}
+		}
+	}
+	return chunks, bytes
+}
+
+// need is the chunks of an exchange that a map names and that are not here.
+type need struct {
+	names map[chunk.Name]bool
+	askAt time.Time
+	asked int           // times in a row without anything new
+	base  time.Duration // a round trip
+}
+
+// askMost caps the pause between two questions about the same chunks.
+const askMost = time.Minute
+
+// Need says which chunks of an exchange are missing here. When nothing is announced for it and nothing has come
+// for two round trips, those that are not announced are asked for: each at most once per round trip.
+func (p *Peer) Need(now time.Time, x ID, names []chunk.Name, base time.Duration) {
+	n := p.needs[x]
+	if n == nil {
+		n = &need{names: map[chunk.Name]bool{}}
+		p.needs[x] = n
+	}
+	for _, c := range names {
+		n.names[c] = true
+	}
+	n.base = base
+	p.postpone(now, x)
+}
+
+// postpone: something of the exchange has come, so what is missing may be on its way.
+func (p *Peer) postpone(now time.Time, x ID) {
+	if n := p.needs[x]; n != nil {
+		n.asked, n.askAt = 0, now.Add(max(2*n.base, askLeast))
+	}
+}
+
+// askLeast is the shortest pause before missing chunks are asked for: their announcement may be one file behind.
+const askLeast = 250 * time.Millisecond
+
+// Satisfied says that chunks of an exchange are here, from wherever they came.
+func (p *Peer) Satisfied(now time.Time, x ID, names []chunk.Name) {
+	n := p.needs[x]
+	if n == nil {
+		return
+	}
+	for _, c := range names {
+		delete(n.names, c)
+	}
+	if len(n.names) == 0 {
+		delete(p.needs, x)
+		return
+	}
+	p.postpone(now, x)
+}
+
+// ask sends wants.
+func (p *Peer) ask(now time.Time, base time.Duration) {
+	for x, n := range p.needs {
+		if now.Before(n.askAt) {
+			continue
+		}
+		var names []chunk.Name
+		for c := range n.names {
+			if p.expected[c] == 0 {
+				names = append(names, c)
+			}
+		}
+		n.base = base
+		n.askAt = now.Add(min(max(2*base, askLeast)<<min(n.asked, 8), max(askMost, 2*base)))
+		n.asked++
+		if len(names) == 0 {
+			continue
+		}
+		slices.SortFunc(names, func(a, b chunk.Name) int { return bytes.Compare(a[:], b[:]) })
+		p.stats.Wants += uint64(len(names))
+		p.tell(frame.KindWant, x, names)
+	}
+}

@@ -1,0 +1,242 @@
+package bulk
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// pack is one own pack that is not settled.
+type pack struct {
+	seq     uint64
+	x       ID
+	recs    []chunk.Record
+	names   map[chunk.Name]bool
+	size    int64
+	verify  bool
+	msgID   uint64    // of its announcement
+	written time.Time // zero: not yet
+	writing bool
+	retryAt time.Time // writing failed: not before
+	tries   int       // of writing
+
+	probeAt time.Time
+	probes  int
+	probeID uint64 // of a probe that is not acknowledged; 0: none
+	probing bool   // a probe was asked for and has no id yet, or is not acknowledged
+}
+
+// Pack is one file to write: its records in order.
+type Pack struct {
+	Seq      uint64
+	Exchange ID
+	Records  []chunk.Record
+	Size     int64 // bytes
+	// Verify says that a record may have lain here for long: its hash is checked before it is sent again.
+	Verify bool
+}
+
+const (
+	// earlyBytes and earlyOpen: with few packs on their way, one is begun before it is full when this much waits,
+	// so that gathering, writing, carrying and reading overlap.
+	earlyBytes = 8 << 20
+	earlyOpen  = 4
+	writeRetry = time.Second
+	writeMax   = 30 * time.Second
+)
+
+// Ready says whether a pack can be announced now.
+func (p *Peer) Ready() bool { return p.pick() >= 0 }
+
+// pick gives the place in the ring of the transfer whose turn it is, -1 for none.
+func (p *Peer) pick() int {
+	if len(p.packs) >= p.cfg.MaxOpen || p.openBytes >= p.cfg.OpenBytes || p.Probing() {
+		return -1
+	}
+	for i, t := range p.ring {
+		if len(t.queue) == 0 || t.flush || t.queue[0].again || len(p.packs) == 0 || len(t.queue) >= maxRecords ||
+			t.queuedBytes >= p.size.now() || t.queuedBytes >= earlyBytes && len(p.packs) < earlyOpen {
+			return i
+		}
+	}
+	return -1
+}
+
+// Probing says that an answer about packs is waited for: nothing bulky is written meanwhile.
+func (p *Peer) Probing() bool {
+	for _, k := range p.packs {
+		if k.probing {
+			return true
+		}
+	}
+	return false
+}
+
+// Next gathers a pack under the given number and announces it; nil when there is nothing to send after all. The
+// file is to be written when the announcement is durable.
+func (p *Peer) Next(seq uint64) *Pack {
+	for i := p.pick(); i >= 0; i = p.pick() {
+		t := p.ring[i]
+		p.ring = slices.Delete(p.ring, i, i+1)
+		t.listed = false
+		k := p.gather(t, seq)
+		p.list(t)
+		if k == nil {
+			continue
+		}
+		p.packs[seq] = k
+		p.openBytes += k.size
+		k.writing = true
+		p.changes.Put = append(p.changes.Put, k.row(Announced))
+		p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindPack, Exchange: k.x, Got: func(id uint64) { k.msgID = id },
+			Data: encode(PackData{seq, k.x, k.recs})})
+		return k.file()
+	}
+	return nil
+}
+
+func (k *pack) file() *Pack {
+	return &Pack{Seq: k.seq, Exchange: k.x, Records: k.recs, Size: k.size, Verify: k.verify}
+}
+
+func (k *pack) row(s RowState) Row {
+	return Row{Key: Key{true, k.seq}, Exchange: k.x, Records: k.recs, State: s, At: k.written, Size: k.size}
+}
+
+// gather takes what is queued up to the size of a pack, at least one record; nil when nothing is left to be sent.
+func (p *Peer) gather(t *transfer, seq uint64) *pack {
+	k := &pack{seq: seq, x: t.x, names: map[chunk.Name]bool{}}
+	limit, n := p.size.now(), 0
+	for _, it := range t.queue {
+		need := it.rec.Size()
+		if len(k.recs) > 0 && k.size+need > limit || len(k.recs) == maxRecords {
+			break
+		}
+		n++
+		t.queuedBytes -= it.rec.Len
+		if p.held.has(it.rec.Name) || p.flying(it.rec.Name) {
+			t.there(it)
+			continue
+		}
+		k.recs = append(k.recs, it.rec)
+		k.names[it.rec.Name] = true
+		k.size += need
+		k.verify = k.verify || it.again
+		p.noteSent(t, it)
+		it.state, it.packed = itemPacked, seq
+	}
+	t.queue = t.queue[n:]
+	if len(k.recs) == 0 {
+		return nil
+	}
+	return k
+}
+
+func (p *Peer) noteSent(t *transfer, it *item) {
+	p.stats.ChunksSent++
+	if it.again {
+		p.stats.ChunksResent++
+		return
+	}
+	t.progress.SentChunks++
+	t.progress.SentBytes += it.rec.Len
+}
+
+// Rewrites gives packs whose announcement is durable and whose writing failed or was cut off by a restart.
+func (p *Peer) Rewrites(now time.Time) []*Pack {
+	var out []*Pack
+	for _, k := range p.packs {
+		if k.written.IsZero() && !k.writing && !now.Before(k.retryAt) {
+			k.writing = true
+			out = append(out, k.file())
+		}
+	}
+	return out
+}
+
+// Written tells the outcome of writing a pack. base is the link's time for a round trip of a small file.
+func (p *Peer) Written(now time.Time, seq uint64, base time.Duration, err error) {
+	k := p.packs[seq]
+	if k == nil { // withdrawn meanwhile
+		if err == nil {
+			p.changes.Remove = append(p.changes.Remove, seq)
+		}
+		return
+	}
+	k.writing = false
+	if err != nil {
+		k.retryAt = now.Add(min(writeRetry<<min(k.tries, 8), writeMax))
+		k.tries++
+		return
+	}
+	k.written = now
+	k.probeAt = now.Add(p.pace.probeAfter(base, k.size, 0))
+	p.stats.PacksWritten++
+	p.stats.BytesWritten += uint64(k.size)
+	p.changes.Put = append(p.changes.Put, k.row(Written))
+}
+
+// Damaged tells that chunks of a pack that was to be written are not here, or not as they were: the pack is
+// given up, what is good goes into another, and the peer is told what it cannot have.
+func (p *Peer) Damaged(seq uint64, names []chunk.Name) {
+	k := p.packs[seq]
+	if k == nil {
+		return
+	}
+	bad := map[chunk.Name]bool{}
+	for _, n := range names {
+		bad[n] = true
+	}
+	t := p.transfers[k.x]
+	for _, r := range k.recs {
+		if !bad[r.Name] {
+			p.again(t, r.Name)
+		} else if t != nil {
+			delete(t.items, r.Name)
+			t.order = slices.DeleteFunc(t.order, func(it *item) bool { return it.rec.Name == r.Name })
+			t.progress.Chunks--
+			t.progress.Bytes -= r.Len
+		}
+	}
+	p.drop(k)
+	p.tell(frame.KindGone, k.x, names)
+}
+
+// again has a chunk of a given up pack sent once more.
+func (p *Peer) again(t *transfer, n chunk.Name) {
+	if t == nil || t.items[n] == nil {
+		return
+	}
+	it := t.items[n]
+	if it.state == itemQueued {
+		return
+	}
+	t.back(it)
+	it.again = true
+	t.enqueue(it, true)
+	p.list(t)
+}
+
+// drop forgets an own pack and removes its file.
+func (p *Peer) drop(k *pack) {
+	delete(p.packs, k.seq)
+	p.openBytes -= k.size
+	p.changes.Drop = append(p.changes.Drop, Key{true, k.seq})
+	p.changes.Remove = append(p.changes.Remove, k.seq)
+	for _, id := range []uint64{k.msgID, k.probeID} {
+		if id != 0 {
+			p.changes.Withdrawn = append(p.changes.Withdrawn, id)
+		}
+	}
+}
+
+// tell sends a list of names in as many messages as it takes.
+func (p *Peer) tell(kind frame.Kind, x ID, names []chunk.Name) {
+	for len(names) > 0 {
+		n := min(len(names), maxNames)
+		p.changes.Send = append(p.changes.Send, Message{Kind: kind, Exchange: x, Data: encode(NamesData{x, names[:n]})})
+		names = names[n:]
+	}
+}

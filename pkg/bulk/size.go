@@ -1,0 +1,75 @@
+package bulk
+
+// sizer learns how large packs may be: from those that come cut, and from large ones that vanish.
+type sizer struct {
+	size, max int64
+	whole     [8]int64 // sizes of the newest packs that came whole
+	next      int
+	good      int // packs near the present size that came whole in a row
+	vanishing int // large packs that vanished in a row
+	patience  int // packs that must come whole before a larger size is tried
+}
+
+const (
+	firstPatience = 8
+	maxPatience   = 1024
+	// enoughVanished is how many packs of full size must vanish in a row before smaller ones are tried.
+	enoughVanished = 3
+)
+
+func newSizer(first, most int64) sizer {
+	return sizer{size: min(first, most), max: most, patience: firstPatience}
+}
+
+func (s *sizer) now() int64 { return s.size }
+
+// settled takes what came of a pack. Records missing in the middle are damage, not a cut: only what is missing
+// up to the end speaks of the size.
+func (s *sizer) settled(k *pack, miss map[int]bool) {
+	s.vanishing = 0
+	cut := int64(0)
+	n := len(k.recs)
+	for n > 0 && miss[n-1] {
+		n--
+	}
+	for _, r := range k.recs[:n] {
+		cut += r.Size()
+	}
+	if n < len(k.recs) {
+		s.cutAt(cut)
+		return
+	}
+	s.whole[s.next] = k.size
+	s.next = (s.next + 1) % len(s.whole)
+	if k.size < s.size/2 {
+		return
+	}
+	if s.good++; s.good >= s.patience && s.size < s.max {
+		s.size, s.good = min(s.size+s.size/4, s.max), 0
+	}
+}
+
+// cutAt: where larger packs came whole of late the cut was an accident, else it shows what the pipe lets through.
+func (s *sizer) cutAt(n int64) {
+	s.good = 0
+	s.patience = min(2*s.patience, maxPatience)
+	for _, w := range s.whole {
+		if w > n {
+			s.size = max(s.size*3/4, minPack)
+			return
+		}
+	}
+	s.size = max(min(n, s.size), minPack)
+}
+
+// vanished takes a pack that never came.
+func (s *sizer) vanished(size int64) {
+	s.good = 0
+	if size < s.size/2 {
+		return
+	}
+	if s.vanishing++; s.vanishing >= enoughVanished {
+		s.vanishing = 0
+		s.size = max(s.size/2, minPack)
+	}
+}

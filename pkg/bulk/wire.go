@@ -1,0 +1,191 @@
+package bulk
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/hoft/hoft/pkg/chunk"
+)
+
+// The data of each kind of message (docs/protocol.md "Packs and chunks").
+
+// PackData announces a pack.
+type PackData struct {
+	Seq      uint64  `json:"seq"`
+	Exchange ID      `json:"exchange"`
+	Recs     Records `json:"recs"`
+}
+
+// HaveData tells what came of a pack.
+type HaveData struct {
+	Seq uint64 `json:"seq"`
+	// Miss is the places of the records that did not come whole, ascending.
+	Miss []int `json:"miss,omitempty"`
+	// Unseen says that nothing of the file has come yet: the answer to a probe.
+	Unseen bool `json:"unseen,omitzero"`
+}
+
+// ProbeData asks what came of a pack.
+type ProbeData struct {
+	Seq uint64 `json:"seq"`
+}
+
+// NamesData is what want, fetch and gone have.
+type NamesData struct {
+	Exchange ID    `json:"exchange"`
+	Names    Names `json:"names"`
+}
+
+// Records is a list of records in JSON: [["name","hsh",len], …], name and hsh in base64url.
+type Records []chunk.Record
+
+// Names is a list of chunk names in base64url.
+type Names []chunk.Name
+
+// ErrData is wrapped by every error of decoding.
+var ErrData = errors.New("message data refused")
+
+// Decode reads the data of a message strictly and checks its limits.
+func Decode[T any](data []byte) (*T, error) {
+	var v T
+	if err := json.Unmarshal(data, &v, json.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrData, err)
+	}
+	if c, ok := any(&v).(interface{ check() error }); ok {
+		if err := c.check(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrData, err)
+		}
+	}
+	return &v, nil
+}
+
+func (d *PackData) check() error {
+	if len(d.Recs) == 0 || len(d.Recs) > maxRecords {
+		return fmt.Errorf("a pack has 1 to %d records", maxRecords)
+	}
+	return nil
+}
+
+func (d *HaveData) check() error {
+	last := -1
+	for _, i := range d.Miss {
+		if i <= last || i >= maxRecords {
+			return errors.New("miss is not ascending or out of range")
+		}
+		last = i
+	}
+	return nil
+}
+
+func (d *NamesData) check() error {
+	if len(d.Names) == 0 || len(d.Names) > maxNames {
+		return fmt.Errorf("1 to %d names", maxNames)
+	}
+	return nil
+}
+
+// maxNames is how many names one message holds.
+const maxNames = 1024
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // numbers and base64 always encode
+	}
+	return b
+}
+
+// MarshalJSONTo writes the list.
+func (r Records) MarshalJSONTo(e *jsontext.Encoder) error {
+	b := append(make([]byte, 0, 80*len(r)+2), '[')
+	for i, x := range r {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `["`...)
+		b = base64.RawURLEncoding.AppendEncode(b, x.Name[:])
+		b = append(b, `","`...)
+		b = base64.RawURLEncoding.AppendEncode(b, x.Hsh[:])
+		b = fmt.Appendf(b, `",%d]`, x.Len)
+	}
+	return e.WriteValue(append(b, ']'))
+}
+
+// UnmarshalJSONFrom reads exactly what MarshalJSONTo writes.
+func (r *Records) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var raw [][]jsontext.Value
+	if err := json.UnmarshalDecode(d, &raw); err != nil {
+		return err
+	}
+	if len(raw) > maxRecords {
+		return errors.New("too many records")
+	}
+	out := make(Records, len(raw))
+	for i, v := range raw {
+		if len(v) != 3 {
+			return errors.New("a record is name, hsh and len")
+		}
+		if err := errors.Join(fixed(out[i].Name[:], v[0]), fixed(out[i].Hsh[:], v[1]), json.Unmarshal(v[2], &out[i].Len)); err != nil {
+			return err
+		}
+		if !out[i].Valid() {
+			return errors.New("length of a record out of range")
+		}
+	}
+	*r = out
+	return nil
+}
+
+// MarshalJSONTo writes the list.
+func (n Names) MarshalJSONTo(e *jsontext.Encoder) error {
+	b := append(make([]byte, 0, 25*len(n)+2), '[')
+	for i, x := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(base64.RawURLEncoding.AppendEncode(append(b, '"'), x[:]), '"')
+	}
+	return e.WriteValue(append(b, ']'))
+}
+
+// UnmarshalJSONFrom reads exactly what MarshalJSONTo writes.
+func (n *Names) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var raw []jsontext.Value
+	if err := json.UnmarshalDecode(d, &raw); err != nil {
+		return err
+	}
+	if len(raw) > maxNames {
+		return errors.New("too many names")
+	}
+	out := make(Names, len(raw))
+	for i, v := range raw {
+		if err := fixed(out[i][:], v); err != nil {
+			return err
+		}
+	}
+	*n = out
+	return nil
+}
+
+var strict = base64.RawURLEncoding.Strict()
+
+// fixed decodes a base64url string of exactly len(dst) bytes.
+func fixed(dst []byte, v jsontext.Value) error {
+	if len(v) != base64.RawURLEncoding.EncodedLen(len(dst))+2 || v[0] != '"' {
+		return errors.New("want base64url of the right length")
+	}
+	for _, c := range v[1 : len(v)-1] {
+		if c == '\n' || c == '\r' {
+			return errors.New("line break in base64url")
+		}
+	}
+	n, err := strict.Decode(dst, v[1:len(v)-1])
+	if err == nil && n != len(dst) {
+		err = errors.New("want base64url of the right length")
+	}
+	return err
+}
