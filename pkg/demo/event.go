@@ -27,7 +27,7 @@ type Event struct {
 	Served *ServedEvent
 }
 
-// CallEvent: a call was made or ended.
+// CallEvent tells that a call was made or ended.
 type CallEvent struct {
 	Question *Question
 	Ended    bool
@@ -38,14 +38,14 @@ type CallEvent struct {
 	Bytes    int           // of the answer's body
 }
 
-// FileEvent: the mover did something to a file.
+// FileEvent tells that the mover did something to a file.
 type FileEvent struct {
 	From, To string // sites
 	N        uint64 // number of the file in this direction, from 1
 	mover.Event
 }
 
-// LinkEvent: a site sent messages again.
+// LinkEvent tells that a site sent messages again.
 type LinkEvent struct {
 	Site     string
 	Messages uint64 // written again
@@ -54,7 +54,7 @@ type LinkEvent struct {
 	Timeouts uint64 // times that it wrote again because nothing was heard
 }
 
-// ServedEvent: the callee answered a call that is not the demo's own.
+// ServedEvent tells that the callee answered a call that is not the demo's own.
 type ServedEvent struct {
 	Method, Path string
 	Status       int
