@@ -1,6 +1,9 @@
 package chunk
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers decide by; use errors.Is.
 var (
@@ -13,6 +16,21 @@ var (
 	ErrMap = errors.New("data map is wrong")
 	// ErrTooLarge says that data or a map is above a limit.
 	ErrTooLarge = errors.New("above the size limit")
+	// ErrRange says that a range does not lie within the data.
+	ErrRange = errors.New("range is outside of the data")
 	// ErrFull says that the store has no room for more: all that it holds is needed, or the disk is full.
 	ErrFull = errors.New("chunk store is full")
 )
+
+// ChunkError says which chunk could not be read; Err is ErrMissing, ErrDamaged, ErrMap or the Source's error.
+type ChunkError struct {
+	Name Name
+	Lvl  uint8
+	Err  error
+}
+
+// Error names the chunk and the reason.
+func (e *ChunkError) Error() string { return fmt.Sprintf("chunk %s: %v", e.Name, e.Err) }
+
+// Unwrap gives the reason.
+func (e *ChunkError) Unwrap() error { return e.Err }

@@ -9,9 +9,9 @@ const (
 	fixedCut  = 1 << 20
 )
 
-// A cut is made where all bits of a mask are zero in the rolling hash: 22 bits before normalCut, 18 after it
-// ("normalized chunking" of FastCDC). Bit 63 is left out, so that the hash may be tested one step late, see cut.
-// The bits lie high: bit n depends on the last n+1 bytes.
+// A cut is made behind a byte where all bits of a mask are zero in the rolling hash: 22 bits before normalCut, 18 after
+// it (Xia et al., FastCDC, USENIX ATC 2016: gear hash, normalized chunking). Bit 63 is left out, so that the hash may be
+// tested shifted by one, see scan. The bits lie high, because bit n depends on the last n+1 bytes.
 const (
 	maskBefore uint64 = 0x55555555555 << 20 // bits 20, 22, … 62
 	maskAfter  uint64 = 0x555555555 << 28   // bits 28, 30, … 62
@@ -19,8 +19,8 @@ const (
 
 const gearLen = 256 * 8
 
-// gear is a random number per byte value, from the Secret: whoever does not know it does not know where data is cut. (That is
-// no strong promise: see docs/security.md.)
+// gear is a random number per byte value, from the Secret: who does not know it cannot tell from the lengths of chunks
+// what the data is (no strong promise, see docs/security.md).
 type gear struct {
 	one, two [256]uint64 // two: shifted by one
 }
@@ -32,3 +32,65 @@ func newGear(random []byte) (g gear) {
 	}
 	return g
 }
+
+// cutter finds where a chunk ends while its bytes come in.
+type cutter struct {
+	g    *gear  // nil: cut at fixed lengths
+	hash uint64 // of the bytes from minCut to pos
+	pos  int    // bytes of the chunk that were looked at
+}
+
+// scan looks at the bytes of a chunk from where the last call ended; b begins with the chunk. It gives the length of the
+// chunk when it ends in b, and 0 when more bytes are needed.
+func (c *cutter) scan(b []byte) int {
+	if c.g == nil {
+		if len(b) >= fixedCut {
+			return fixedCut
+		}
+		return 0
+	}
+	if len(b) <= minCut {
+		return 0
+	}
+	c.pos = max(c.pos, minCut)
+	if n := c.roll(b[:min(len(b), normalCut)], maskBefore); n > 0 {
+		return n
+	}
+	if n := c.roll(b[:min(len(b), MaxChunk)], maskAfter); n > 0 {
+		return n
+	}
+	if len(b) >= MaxChunk {
+		return MaxChunk
+	}
+	return 0
+}
+
+// roll moves the hash over b[pos:] and gives the place behind the first byte that makes a cut, or 0. Two bytes go in one
+// step (Xia et al., IEEE TPDS 2020): after the first the hash is one place further left than it should be, and so is the
+// mask it is tested with.
+func (c *cutter) roll(b []byte, mask uint64) int {
+	h, i := c.hash, c.pos
+	for ; i+1 < len(b); i += 2 {
+		pair := b[i : i+2 : i+2]
+		h = h<<2 + c.g.two[pair[0]]
+		if h&(mask<<1) == 0 {
+			return i + 1
+		}
+		h += c.g.one[pair[1]]
+		if h&mask == 0 {
+			return i + 2
+		}
+	}
+	if i < len(b) {
+		h = h<<1 + c.g.one[b[i]]
+		if h&mask == 0 {
+			return i + 1
+		}
+		i++
+	}
+	c.hash, c.pos = h, i
+	return 0
+}
+
+// reset begins the next chunk.
+func (c *cutter) reset() { c.hash, c.pos = 0, 0 }

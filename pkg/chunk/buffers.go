@@ -1,0 +1,94 @@
+package chunk
+
+import "sync"
+
+// budget is the memory in bytes that all Writers and Readers of the process use for chunks under way, as far as they can:
+// each may always hold one chunk of minCut, so that none ever waits for another.
+const budget = 16 << 20
+
+// classes are the sizes of buffers in bytes. Each has slack for a tag and a record's header.
+var classes = [...]int{64 << 10, minCut, 1 << 20, 2 << 20, MaxChunk}
+
+const slack = 64
+
+// buffers keeps chunk buffers for reuse while anybody uses them: a collector under a memory limit would throw away and
+// zero them over and over.
+type buffers struct {
+	mu    sync.Mutex
+	free  [len(classes)][][]byte
+	held  int64 // bytes in use and free
+	used  int64 // bytes in use
+	users int
+}
+
+var memory buffers
+
+// join and leave frame the use of buffers by one Writer or Reader; what is free goes with the last.
+func (m *buffers) join() {
+	m.mu.Lock()
+	m.users++
+	m.mu.Unlock()
+}
+
+func (m *buffers) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.users--; m.users == 0 {
+		m.drop()
+	}
+}
+
+func (m *buffers) drop() {
+	clear(m.free[:])
+	m.held = m.used
+}
+
+// classOf gives the smallest class for n bytes.
+func classOf(n int) int {
+	for i, size := range classes {
+		if n <= size {
+			return i
+		}
+	}
+	panic("chunk: no buffer is that large") // lengths are checked before
+}
+
+// room says whether a buffer of a class fits into the budget.
+func (m *buffers) room(class int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used+int64(classes[class]) <= budget
+}
+
+// get gives a buffer of a class: length 0, content unknown.
+func (m *buffers) get(class int) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	size := int64(classes[class])
+	m.used += size
+	if n := len(m.free[class]); n > 0 {
+		b := m.free[class][n-1]
+		m.free[class] = m.free[class][:n-1]
+		return b
+	}
+	if m.held+size > budget {
+		m.drop() // free ones of other classes
+		m.held -= size
+	}
+	m.held += size
+	return make([]byte, 0, size+slack)
+}
+
+// put gives a buffer back that came from get, whatever was sliced of it since.
+func (m *buffers) put(b []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	size := int64(cap(b) - slack)
+	m.used -= size
+	if m.users > 0 && m.held <= budget {
+		class := classOf(int(size))
+		m.free[class] = append(m.free[class], b[:0])
+		return
+	}
+	m.held -= size
+}
