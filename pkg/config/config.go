@@ -59,7 +59,31 @@ type Ingress struct {
 	Deadline       time.Duration `mapstructure:"deadline"`
 	MaxBody        Size          `mapstructure:"max_body"`
 	Inline         Size          `mapstructure:"inline"` // bodies up to this travel in their message
+	TLS            IngressTLS    `mapstructure:"tls"`
+	Insecure       bool          `mapstructure:"insecure"` // reachable by others without TLS or without knowing callers
+	AuthField      string        `mapstructure:"auth_field"`
+	Callers        []Caller      `mapstructure:"callers"`      // empty: callers are anonymous
+	Connections    int           `mapstructure:"connections"`  // in all
+	PerAddress     int           `mapstructure:"per_address"`  // connections from one address
+	PerCaller      int           `mapstructure:"per_caller"`   // connections of one named caller
+	HeadTimeout    time.Duration `mapstructure:"head_timeout"` // for a request's head
+	UploadStall    time.Duration `mapstructure:"upload_stall"`
 	Routes         []Route       `mapstructure:"routes"`
+}
+
+// IngressTLS makes the listener speak TLS. The files are read again when they change.
+type IngressTLS struct {
+	CertFile     string `mapstructure:"cert_file"`
+	KeyFile      string `mapstructure:"key_file"`
+	ClientCAFile string `mapstructure:"client_ca_file"` // "": no client certificates
+}
+
+// Caller is one who may call, and how it shows who it is.
+type Caller struct {
+	Name         string   `mapstructure:"name"`
+	TokenFile    string   `mapstructure:"token_file"`    // secret: a file, credential:NAME or env:NAME
+	PasswordFile string   `mapstructure:"password_file"` // likewise; the user is Name
+	Certificates []string `mapstructure:"certificates"`  // names in a client certificate, or sha256:HEX
 }
 
 // Route sends matching requests to an upstream of a peer. Zero durations and sizes: the ingress's.
@@ -73,6 +97,7 @@ type Route struct {
 	Deadline    time.Duration `mapstructure:"deadline"`
 	MaxBody     Size          `mapstructure:"max_body"`
 	Compress    string        `mapstructure:"compress"` // on or off
+	Callers     []string      `mapstructure:"callers"`  // names of callers that may use it; empty: every known one
 }
 
 // Egress makes the calls.

@@ -40,8 +40,18 @@ func DefaultIngress() *Ingress {
 		Deadline: 24 * time.Hour,
 		MaxBody:  16 << 20,
 		Inline:   16 << 10,
+
+		AuthField:   DefaultAuthField,
+		Connections: 4096,
+		PerAddress:  1024,
+		PerCaller:   256,
+		HeadTimeout: 10 * time.Second,
+		UploadStall: time.Minute,
 	}
 }
+
+// DefaultAuthField is where callers show who they are: Authorization belongs to the callee (RFC 9110 section 11.7.2).
+const DefaultAuthField = "Proxy-Authorization"
 
 // DefaultEgress gives the defaults of an egress section that is there.
 func DefaultEgress() *Egress { return &Egress{Remember: 168 * time.Hour} }

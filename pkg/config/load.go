@@ -70,7 +70,7 @@ func (c *Config) resolvePaths(file string) error {
 	}
 	base := filepath.Dir(abs)
 	for _, p := range c.paths() {
-		if *p != "" && !filepath.IsAbs(*p) {
+		if *p != "" && !filepath.IsAbs(*p) && !elsewhere(*p) {
 			*p = filepath.Join(base, *p)
 		}
 	}
@@ -82,6 +82,12 @@ func (c *Config) paths() []*string {
 	out := []*string{&c.StateDir, &c.Pipe.Outbox, &c.Pipe.Inbox, &c.Pipe.TempDir}
 	for i := range c.Peers {
 		out = append(out, &c.Peers[i].Keys, &c.Peers[i].PSK)
+	}
+	if in := c.Ingress; in != nil {
+		out = append(out, &in.TLS.CertFile, &in.TLS.KeyFile, &in.TLS.ClientCAFile)
+		for i := range in.Callers {
+			out = append(out, &in.Callers[i].TokenFile, &in.Callers[i].PasswordFile)
+		}
 	}
 	if c.Egress != nil {
 		for i := range c.Egress.Upstreams {

@@ -27,6 +27,7 @@ func (v *checker) ingress(c *Config) {
 	v.period("ingress.deadline", in.Deadline, time.Millisecond, longest)
 	v.size("ingress.max_body", in.MaxBody, 0, 1<<50)
 	v.size("ingress.inline", in.Inline, 0, maxInline)
+	v.guards(in)
 	if len(in.Routes) == 0 {
 		v.bad("ingress.routes", "", "missing", "add a route that names a peer and one of its upstreams")
 	}
@@ -60,6 +61,7 @@ func (v *checker) route(c *Config, at string, r Route) {
 	v.period(at+".deadline", r.Deadline, 0, longest)
 	v.size(at+".max_body", r.MaxBody, 0, 1<<50)
 	v.oneOf(at+".compress", r.Compress, "on", "off")
+	v.routeCallers(c.Ingress, at, r)
 }
 
 // host checks a pattern for Host: a name or address, perhaps with a port; *. in front of a name stands for

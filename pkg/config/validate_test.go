@@ -65,7 +65,29 @@ func TestValidateRefuses(t *testing.T) {
 		{func(c *Config) { c.Ingress.Listen = "8080" }, "ingress.listen", "no address"},
 		{func(c *Config) { c.Ingress.Listen = "127.0.0.1:99999" }, "ingress.listen", "port"},
 		{func(c *Config) { c.Ingress.Listen = "127.0.0.1:http" }, "ingress.listen", "port"},
-		{func(c *Config) { c.Ingress.Listen = ":8080" }, "", ""},
+		{func(c *Config) { c.Ingress.Listen = ":8080" }, "ingress.listen", "in clear"},
+		{func(c *Config) { c.Ingress.Listen, c.Ingress.Insecure = "10.0.0.1:8080", true }, "", ""},
+		{func(c *Config) {
+			c.Ingress.Listen, c.Ingress.TLS = ":8443", IngressTLS{CertFile: "/c", KeyFile: "/k"}
+		}, "ingress.listen", "anybody could call"},
+		{func(c *Config) {
+			c.Ingress.Listen, c.Ingress.TLS = ":8443", IngressTLS{CertFile: "/c", KeyFile: "/k"}
+			c.Ingress.Callers = []Caller{{Name: "x", TokenFile: "env:X"}}
+		}, "", ""},
+		{func(c *Config) { c.Ingress.TLS.CertFile = "/c" }, "ingress.tls.key_file", "beside cert_file"},
+		{func(c *Config) { c.Ingress.TLS.KeyFile = "/c" }, "ingress.tls.cert_file", "beside key_file"},
+		{func(c *Config) { c.Ingress.TLS = IngressTLS{CertFile: "/c", KeyFile: "env:K"} }, "ingress.tls.key_file", "not taken from a variable"},
+		{func(c *Config) { c.Ingress.TLS.ClientCAFile = "/c" }, "ingress.tls.client_ca_file", "without TLS"},
+		{func(c *Config) { c.Ingress.AuthField = "a b" }, "ingress.auth_field", "no field name"},
+		{func(c *Config) { c.Ingress.Callers = []Caller{{Name: "x"}} }, "ingress.callers[0]", "no way"},
+		{func(c *Config) { c.Ingress.Callers = []Caller{{Name: "x", TokenFile: "credential:a/b"}} }, "ingress.callers[0].token_file", "no credential"},
+		{func(c *Config) { c.Ingress.Callers = []Caller{{Name: "x", PasswordFile: "env:"}} }, "ingress.callers[0].password_file", "no variable"},
+		{func(c *Config) { c.Ingress.Callers = []Caller{{Name: "x", Certificates: []string{"c"}}} }, "ingress.callers[0].certificates", "client_ca_file"},
+		{func(c *Config) {
+			c.Ingress.Callers = []Caller{{Name: "x", TokenFile: "/t"}, {Name: "x", TokenFile: "/u"}}
+		}, "ingress.callers[1].name", "another caller"},
+		{func(c *Config) { c.Ingress.Routes[0].Callers = []string{"x"} }, "ingress.routes[0].callers[0]", "not one of"},
+		{func(c *Config) { c.Ingress.PerCaller = -1 }, "ingress.per_caller", "at least 0"},
 		{func(c *Config) { c.Ingress.Listen = "[::1]:0" }, "", ""},
 		{func(c *Config) { c.Ingress.Hosts = []string{"api.example.com", "http://x"} }, "ingress.hosts[1]", "no host name"},
 		{func(c *Config) { c.Ingress.Hosts = []string{"*.example.com", "x:8443", "[::1]:80", "10.0.0.1", "::1"} }, "", ""},

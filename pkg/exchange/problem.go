@@ -51,6 +51,11 @@ const (
 	CodeUnknownExchange = "unknown-exchange"
 	CodePending         = "pending"
 	CodeGone            = "gone"
+	CodeProxyAuth       = "proxy-login-needed"
+	CodeAuth            = "login-needed"
+	CodeCallerDenied    = "caller-denied"
+	CodeConnections     = "too-many-connections"
+	CodeCrossOrigin     = "cross-origin"
 )
 
 // Kind is what every problem of one code has in common.
@@ -93,5 +98,10 @@ var Kinds = map[string]Kind{
 	CodeInternal:        {500, "Internal error", "proxy_internal_error", "Report this with the site's log."},
 	CodeUnknownExchange: {404, "No such exchange", "", "Check the id; answers are deleted after results.ttl."},
 	CodePending:         {404, "Not finished yet", "", "Ask again later."},
+	CodeProxyAuth:       {407, "It is not known who calls", "http_request_denied", "Send Proxy-Authorization with the token or password that the ingress's operator gave you."},
+	CodeAuth:            {401, "It is not known who calls", "http_request_denied", "Send the token or password that the ingress's operator gave you."},
+	CodeCallerDenied:    {403, "This caller may not use the route", "http_request_denied", "Ask the ingress's operator to add the caller to the route."},
+	CodeConnections:     {429, "The caller holds too many connections", "connection_limit_reached", "Use fewer connections at once; see ingress.per_caller."},
+	CodeCrossOrigin:     {403, "A page of another site sent this request", "", "Send it from a page of the same origin, or from a program."},
 	CodeGone:            {410, "The answer is no longer stored", "", "Send the request again if it is safe to do so."},
 }

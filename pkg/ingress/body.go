@@ -20,10 +20,12 @@ type requestBody struct {
 	out   *exchange.Request
 	limit int64
 	read  int64
+	stall time.Duration
+	begun time.Time
 }
 
 // newBody gives out its body, nil where there is none; the limit is checked at once for a declared length.
-func newBody(w http.ResponseWriter, r *http.Request, out *exchange.Request, limit int64) *exchange.Problem {
+func (s *Server) newBody(w http.ResponseWriter, r *http.Request, out *exchange.Request, limit int64) *exchange.Problem {
 	if limit > 0 && r.ContentLength > limit {
 		return tooLarge(limit)
 	}
@@ -34,7 +36,7 @@ func newBody(w http.ResponseWriter, r *http.Request, out *exchange.Request, limi
 	if limit > 0 {
 		rc = http.MaxBytesReader(w, rc, limit) // it also has the connection closed
 	}
-	out.Body = &requestBody{rc: rc, ctl: http.NewResponseController(w), r: r, out: out, limit: limit}
+	out.Body = &requestBody{rc: rc, ctl: http.NewResponseController(w), r: r, out: out, limit: limit, stall: s.stall, begun: time.Now()}
 	return nil
 }
 
@@ -42,9 +44,18 @@ func tooLarge(limit int64) *exchange.Problem {
 	return exchange.Problemf(exchange.CodeTooLarge, "the body may have at most %d bytes", limit)
 }
 
-// Read waits at most stallTimeout for more.
+// due is until when more has to come: within the stall timeout, and on average not slower than slowest.
+func (b *requestBody) due() time.Time {
+	pause := time.Now().Add(b.stall)
+	if most := b.begun.Add(b.stall + time.Duration(b.read)*time.Second/slowest); most.Before(pause) {
+		return most
+	}
+	return pause
+}
+
+// Read waits for more until it is due.
 func (b *requestBody) Read(p []byte) (int, error) {
-	_ = b.ctl.SetReadDeadline(time.Now().Add(stallTimeout)) // not every connection can
+	_ = b.ctl.SetReadDeadline(b.due()) // not every connection can
 	n, err := b.rc.Read(p)
 	b.read += int64(n)
 	if err == nil {

@@ -40,7 +40,7 @@ func (c *call) reflect(target httptarget.Target) {
 	text := []byte("TRACE " + target.Raw + " " + c.r.Proto + "\r\nHost: " + c.r.Host + "\r\n")
 	for _, f := range httpfields.FromHeader(c.r.Header) {
 		switch f.Name {
-		case "Authorization", "Proxy-Authorization", "Cookie", "Idempotency-Key":
+		case c.s.callers.Field(), "Authorization", "Proxy-Authorization", "Cookie", "Idempotency-Key":
 			continue
 		}
 		text = append(text, f.Name+": "+f.Value+"\r\n"...)

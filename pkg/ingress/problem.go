@@ -61,6 +61,10 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, p *exchange.Pro
 		h.Set("Hoft-Exchange", a.id)
 		h.Set("Link", "<"+a.statusURL()+`>; rel="status"`) // RFC 8631 section 4.4
 	}
+	s.challenge(h, p)
+	if p.Code == exchange.CodeConnections {
+		h.Set("Connection", "close") // this one is to go
+	}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,12 +14,24 @@ import (
 
 // ServeHTTP answers below /.hoft/ itself and carries everything else.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 { // also for a body that is refused: net/http waits for the rest of a short one
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.stall))
+	}
 	target, p := s.check(r)
 	if p != nil {
 		s.problem(w, r, p, about{})
 		return
 	}
 	path, _ := httptarget.Split(target.Raw)
+	if code, ok := strings.CutPrefix(path, problemsPath); ok && readOnly(r) {
+		s.explain(w, r, code) // for everybody: an answer of 407 refers to it
+		return
+	}
+	name, p := s.identify(r)
+	if p != nil {
+		s.refuse(w, r, p)
+		return
+	}
 	if reservedPath(path) {
 		s.serveOwn(w, r, path)
 		return
@@ -28,8 +41,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "no route covers this host and path"), about{})
 		return
 	}
-	c := &call{s: s, w: w, r: r, rt: rt, about: about{peer: rt.peerName}, begun: time.Now()}
+	c := &call{s: s, w: w, r: r, rt: rt, name: name, about: about{peer: rt.peerName}, begun: time.Now()}
 	c.serve(target)
+}
+
+// refuse answers a call of which it is not known who makes it. The log does not repeat what the call showed.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *exchange.Problem) {
+	status := s.problem(w, r, p, about{})
+	s.log.Info().Str("client", s.client(r)).Str("method", r.Method).Int("status", status).Str("code", p.Code).Msg("call refused")
 }
 
 // call is one proxied request.
@@ -38,6 +57,7 @@ type call struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	rt       *route
+	name     string // of the caller; "" if anonymous
 	out      *exchange.Request
 	begun    time.Time
 	accepted atomic.Bool
@@ -51,10 +71,12 @@ func (c *call) serve(target httptarget.Target) {
 	var p *exchange.Problem
 	if c.rt.peer.IsZero() {
 		p = exchange.Problemf(exchange.CodeNoPeer, "peer %q is not known here", c.rt.peerName)
+	} else if p = c.rt.admits(c.name); p != nil {
+		// told below
 	} else if c.answeredHere(target) {
 		return
 	} else if c.out, p = c.s.build(c.r, c.rt, target); p == nil {
-		p = newBody(c.w, c.r, c.out, c.rt.maxBody)
+		p = c.s.newBody(c.w, c.r, c.out, c.rt.maxBody)
 	}
 	if p != nil {
 		c.end(c.s.problem(c.w, c.r, p, c.about), p.Code)
@@ -144,6 +166,9 @@ func (c *call) stage() string {
 // end writes the one line that the log has for each call. No target: its query may hold secrets.
 func (c *call) end(status int, code string) {
 	e := c.s.log.Info().Str("peer", c.rt.peerName).Str("upstream", c.rt.upstream).Str("method", c.r.Method).Int("status", status)
+	if c.name != "" {
+		e = e.Str("caller", c.name)
+	}
 	if c.about.id != "" {
 		e = e.Str("exchange", c.about.id)
 	}

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -197,7 +198,13 @@ func reset(r *http.Request) {
 	if r.ProtoAtLeast(1, 1) {
 		return
 	}
-	if tcp, ok := r.Context().Value(connKey{}).(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+	switch conn := r.Context().Value(connKey{}).(type) {
+	case *net.TCPConn:
+		_ = conn.SetLinger(0)
+	case *tls.Conn: // its own end would be a proper one too
+		if tcp, ok := conn.NetConn().(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.NetConn().Close()
 	}
 }

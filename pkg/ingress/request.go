@@ -95,6 +95,9 @@ func onlyOptional(protocols []string) bool {
 // fields are the end-to-end fields and what this hop adds.
 func (s *Server) fields(r *http.Request, scheme string, fields exchange.Fields, rt *route) exchange.Fields {
 	out := httpfields.Without(httpfields.Strip(fields), deadlineField)
+	if s.callers.Known() {
+		out = httpfields.Without(out, s.callers.Field()) // it is for this site alone
+	}
 	if rt.stripped != "" {
 		back := rt.mapping(scheme, r.Host).Reverse()
 		for i, f := range out {

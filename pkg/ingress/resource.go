@@ -37,17 +37,19 @@ func reserved(r *http.Request) bool {
 	return reservedPath(path)
 }
 
+func readOnly(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 // serveOwn answers below /.hoft/.
 func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if p := sameOrigin(r); p != nil {
+		s.problem(w, r, p, about{})
+		return
+	}
+	if !readOnly(r) {
 		w.Header().Set("Content-Length", "0")
 		w.Header().Set("Allow", "GET, HEAD")
 		extendWrite(w)
 		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	if code, ok := strings.CutPrefix(path, problemsPath); ok {
-		s.explain(w, r, code)
 		return
 	}
 	if rest, ok := strings.CutPrefix(path, exchangesPath); ok {

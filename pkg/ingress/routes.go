@@ -24,6 +24,7 @@ type route struct {
 	deadline time.Duration // 0: none
 	maxBody  int64         // 0: no limit
 	plain    bool          // bodies of this route are never compressed
+	callers  []string      // who may use it; empty: everybody that is let in
 }
 
 // newRoutes gives the routes in the order in which they are tried: by host, then the longest path.
@@ -48,7 +49,7 @@ func newRoutes(cfg config.Ingress, peers map[string]identity.ID) ([]route, error
 
 func newRoute(cfg config.Ingress, c config.Route) (route, error) {
 	r := route{pattern: c.Path, peerName: c.Peer, upstream: c.Upstream,
-		wait: c.Wait, deadline: c.Deadline, maxBody: int64(c.MaxBody), plain: c.Compress == "off"}
+		wait: c.Wait, deadline: c.Deadline, maxBody: int64(c.MaxBody), plain: c.Compress == "off", callers: c.Callers}
 	if c.Host != "" {
 		r.host = newHostPattern(c.Host)
 	}

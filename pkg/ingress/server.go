@@ -3,6 +3,7 @@ package ingress
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,13 +18,18 @@ import (
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/ingress/callers"
 )
 
 const (
 	// headTimeout bounds the reading of a request head, stallTimeout each wait for more of a request body or for
-	// the caller to take more of an answer: slow clients must not hold connections for nothing.
+	// the caller to take more of an answer: slow clients must not hold connections for nothing. Both stand for zero
+	// in the configuration.
 	headTimeout  = 10 * time.Second
 	stallTimeout = time.Minute
+	// slowest is the average rate in bytes/s below which an upload, after its first stall timeout, has ended: a byte
+	// now and then is no progress.
+	slowest = 64
 	// idleTimeout is how long a kept-alive connection may be quiet.
 	idleTimeout = 2 * time.Minute
 	// maxHead is where net/http gives up reading a head; above httpfields.MaxBytes, so that most callers get
@@ -46,6 +52,9 @@ type Server struct {
 	routes  []route
 	waitMax time.Duration
 	trips   roundTrips
+	callers *callers.Set
+	conns   *connections
+	stall   time.Duration
 	http    *http.Server
 	stop    context.CancelFunc
 	stopped context.Context
@@ -56,7 +65,10 @@ var _ http.Handler = (*Server)(nil)
 // New checks the configuration. site is this site's name, as Via, Forwarded and Proxy-Status show it; peers
 // gives the ids of the names in the routes. A route to a name without an id answers with the problem no-such-peer.
 func New(cfg config.Ingress, site string, peers map[string]identity.ID, caller exchange.Caller, log zerolog.Logger) (*Server, error) {
-	s := &Server{site: site, caller: caller, log: log, waitMax: cfg.WaitMax}
+	s := &Server{site: site, caller: caller, log: log, waitMax: cfg.WaitMax, stall: cfg.UploadStall}
+	if s.stall <= 0 {
+		s.stall = stallTimeout
+	}
 	if s.waitMax <= 0 {
 		s.waitMax = defaultWaitMax
 	}
@@ -67,12 +79,23 @@ func New(cfg config.Ingress, site string, peers map[string]identity.ID, caller e
 	if s.routes, err = newRoutes(cfg, peers); err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
+	if s.callers, err = callers.New(cfg, log); err != nil {
+		return nil, fmt.Errorf("ingress: %w", err)
+	}
+	secure, err := callers.TLS(cfg.TLS, log)
+	if err != nil {
+		return nil, fmt.Errorf("ingress: %w", err)
+	}
 	s.hosts = newHosts(cfg, s.routes)
+	s.conns = newConnections(cfg, s.trusts)
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:                      s,
-		ReadHeaderTimeout:            headTimeout,
+		TLSConfig:                    secure,
+		Protocols:                    protocols(),
+		ReadHeaderTimeout:            cmp.Or(max(0, cfg.HeadTimeout), headTimeout),
 		WriteTimeout:                 stallTimeout, // moved on at every write; see reply
+		ConnState:                    s.conns.changed,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHead,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is for the callee
@@ -84,9 +107,22 @@ func New(cfg config.Ingress, site string, peers map[string]identity.ID, caller e
 	return s, nil
 }
 
-// Serve takes connections from l until Shutdown; it returns nil then.
+// protocols are HTTP/1.1 and HTTP/2, the latter by TLS or, in clear, with prior knowledge (RFC 9113 section 3.3).
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+// Serve takes connections from l until Shutdown, with TLS where the configuration has a certificate; it returns nil then.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("ingress: serve %s: %w", l.Addr(), err)
 	}
 	return nil
