@@ -1,7 +1,6 @@
 package chunk
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 )
@@ -96,10 +95,4 @@ func (p *Pack) check(r Record, raw []byte) error {
 		return fmt.Errorf("%w: another record lies here", ErrDamaged)
 	}
 	return r.Verify(raw[HeaderLen:])
-}
-
-// parseHeader reads the header of a record.
-func parseHeader(b []byte) (name Name, n int64) {
-	copy(name[:], b)
-	return name, int64(binary.BigEndian.Uint32(b[len(name):]))
 }

@@ -42,6 +42,7 @@ type Writer struct {
 // job is one chunk on its way to the sink.
 type job struct {
 	buf    []byte
+	slots  int
 	out    Sealed
 	sealed chan struct{}
 }
@@ -231,12 +232,10 @@ func (w *Writer) ship(n int) error {
 		w.queue, w.slots = make(chan *job, depth+1), make(chan struct{}, depth)
 		go w.deliver(w.queue)
 	}
-	select {
-	case w.slots <- struct{}{}:
-	case <-w.stop:
-		return w.err
-	}
 	j := &job{buf: w.buf[:n], sealed: make(chan struct{})}
+	if err := w.admit(j); err != nil {
+		return err
+	}
 	rest := w.buf[n:]
 	w.class, w.buf = classOf(min(n+n/2, MaxChunk)), nil
 	if len(rest) > 0 {
@@ -248,6 +247,22 @@ func (w *Writer) ship(n int) error {
 		j.out = w.s.Seal(j.buf[:0], j.buf, w.o.Compress)
 	}()
 	w.queue <- j // has room for every slot
+	return nil
+}
+
+// admit waits until a chunk may be under way. When memory is short it is under way alone.
+func (w *Writer) admit(j *job) error {
+	want := 1
+	if !memory.room(classOf(len(j.buf))) {
+		want = cap(w.slots)
+	}
+	for ; j.slots < want; j.slots++ {
+		select {
+		case w.slots <- struct{}{}:
+		case <-w.stop: // the Writer is over; nobody waits for the slots
+			return w.err
+		}
+	}
 	return nil
 }
 
@@ -264,7 +279,9 @@ func (w *Writer) deliver(queue <-chan *job) {
 			}
 		}
 		memory.put(j.buf)
-		<-w.slots
+		for ; j.slots > 0; j.slots-- {
+			<-w.slots
+		}
 	}
 }
 
