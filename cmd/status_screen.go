@@ -24,6 +24,9 @@ func (s *screen) status(st *admin.Status) error {
 	if err := s.table(columns, rows); err != nil {
 		return err
 	}
+	if err := s.upstreams(st.Upstreams); err != nil {
+		return err
+	}
 	s.calls(st.Exchanges)
 	return s.problems(st.Problems)
 }

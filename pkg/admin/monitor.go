@@ -68,6 +68,7 @@ func (m *Monitor) Status(ctx context.Context) (*Status, error) {
 	if st.Exchanges, err = s.exchanges(ctx, now); err != nil {
 		unknown("calls cannot be counted", err)
 	}
+	st.Upstreams = s.upstreams()
 	st.diagnose()
 	st.Problems = append(st.Problems, more...)
 	st.Healthy = len(st.Problems) == 0

@@ -27,6 +27,7 @@ func (s *Status) diagnose() {
 		s.diagnosePeer(&s.Peers[i])
 	}
 	s.diagnoseCalls()
+	s.diagnoseUpstreams()
 	s.Healthy = len(s.Problems) == 0
 }
 

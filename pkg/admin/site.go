@@ -63,6 +63,8 @@ type Site struct {
 	Calls Calls
 	Pipe  Folder
 	State State
+
+	Callees Callees // nil without an egress
 }
 
 // patience is how long the parts of a site are waited for, each.

@@ -33,6 +33,7 @@ type Status struct {
 	Pipe      *Pipe      `json:"pipe,omitempty"`
 	Peers     []Peer     `json:"peers"`
 	Exchanges *Exchanges `json:"exchanges,omitempty"`
+	Upstreams []Upstream `json:"upstreams,omitempty"` // of a running egress
 	Problems  []Problem  `json:"problems"`
 }
 

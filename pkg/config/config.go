@@ -108,19 +108,32 @@ type Egress struct {
 
 // Upstream is one callee that peers may reach.
 type Upstream struct {
-	Name           string        `mapstructure:"name"`
-	URL            string        `mapstructure:"url"`
-	Peers          []string      `mapstructure:"peers"`
-	Methods        []string      `mapstructure:"methods"`
-	Paths          []string      `mapstructure:"paths"`
-	PreserveHost   bool          `mapstructure:"preserve_host"`
-	RewriteOrigin  *bool         `mapstructure:"rewrite_origin"`
-	Addresses      []string      `mapstructure:"addresses"`
-	Timeout        time.Duration `mapstructure:"timeout"`
-	MaxResponse    Size          `mapstructure:"max_response"`
-	Concurrency    int           `mapstructure:"concurrency"`
-	CAFile         string        `mapstructure:"ca_file"`
-	IdempotencyKey string        `mapstructure:"idempotency_key"` // honoured, or "" (not known to be)
+	Name          string        `mapstructure:"name"`
+	URL           string        `mapstructure:"url"`
+	Peers         []string      `mapstructure:"peers"`
+	Methods       []string      `mapstructure:"methods"`
+	Paths         []string      `mapstructure:"paths"`
+	PreserveHost  bool          `mapstructure:"preserve_host"`
+	RewriteOrigin *bool         `mapstructure:"rewrite_origin"`
+	Addresses     []string      `mapstructure:"addresses"`
+	Timeout       time.Duration `mapstructure:"timeout"`
+	MaxResponse   Size          `mapstructure:"max_response"`
+	Concurrency   int           `mapstructure:"concurrency"`
+	CAFile        string        `mapstructure:"ca_file"`
+	CertFile      string        `mapstructure:"cert_file"` // client certificate; "": none
+	KeyFile       string        `mapstructure:"key_file"`
+	HTTP2         string        `mapstructure:"http2"`       // auto or off
+	MaxTime       time.Duration `mapstructure:"max_time"`    // of a whole call; 0: none
+	MaxRequest    Size          `mapstructure:"max_request"` // bytes of a request body
+	Connections   int           `mapstructure:"connections"` // 0: as concurrency
+
+	AllowRequestHeaders []string `mapstructure:"allow_request_headers"` // empty: all end-to-end fields
+	DropResponseHeaders []string `mapstructure:"drop_response_headers"`
+
+	BreakerFailures int           `mapstructure:"breaker_failures"` // in a row; 0: no breaker
+	BreakerPause    time.Duration `mapstructure:"breaker_pause"`
+
+	IdempotencyKey string `mapstructure:"idempotency_key"` // honoured, or "" (not known to be)
 }
 
 // Admin is the operator's listener.

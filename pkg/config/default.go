@@ -64,5 +64,6 @@ func DefaultRoute() Route { return Route{Path: "/", Compress: "on"} }
 
 // DefaultUpstream gives the defaults of an entry of egress.upstreams.
 func DefaultUpstream() Upstream {
-	return Upstream{Timeout: 10 * time.Minute, MaxResponse: 16 << 20, Concurrency: 64}
+	return Upstream{Timeout: 10 * time.Minute, MaxResponse: 16 << 20, MaxRequest: 16 << 20, Concurrency: 64, HTTP2: "auto",
+		BreakerFailures: 10, BreakerPause: 10 * time.Second}
 }

@@ -91,7 +91,8 @@ func (c *Config) paths() []*string {
 	}
 	if c.Egress != nil {
 		for i := range c.Egress.Upstreams {
-			out = append(out, &c.Egress.Upstreams[i].CAFile)
+			u := &c.Egress.Upstreams[i]
+			out = append(out, &u.CAFile, &u.CertFile, &u.KeyFile)
 		}
 	}
 	return out

@@ -53,10 +53,7 @@ func (v *checker) ingressTLS(in *Ingress) {
 	if elsewhere(t.CertFile) || elsewhere(t.ClientCAFile) {
 		v.bad("ingress.tls.cert_file", "", "a certificate is no secret", "name a file")
 	}
-	v.secret("ingress.tls.key_file", t.KeyFile)
-	if strings.HasPrefix(t.KeyFile, EnvPrefix) {
-		v.bad("ingress.tls.key_file", "", "a private key is not taken from a variable", "name a file or credential:NAME")
-	}
+	v.privateKey("ingress.tls.key_file", t.KeyFile)
 }
 
 func (v *checker) callers(in *Ingress) {

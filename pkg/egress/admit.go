@@ -23,6 +23,9 @@ func (e *Egress) Admit(r *exchange.Request) *exchange.Problem {
 	if p := u.admitMethod(r.Method); p != nil {
 		return p
 	}
+	if u.maxBody > 0 && max(r.Size, r.Length) > u.maxBody {
+		return exchange.Problemf(exchange.CodeTooLarge, "upstream %q takes at most %d bytes of body", u.name, u.maxBody)
+	}
 	if p := u.admitTarget(r); p != nil {
 		return p
 	}

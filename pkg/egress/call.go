@@ -14,6 +14,7 @@ import (
 var (
 	errHeadLate = errors.New("no response head within the upstream's timeout")
 	errBodyLate = errors.New("no more of the response body within the upstream's timeout")
+	errTooLong  = errors.New("the call took longer than the upstream's max_time")
 	errClosed   = errors.New("the response body was closed")
 )
 
@@ -25,13 +26,17 @@ type call struct {
 	body    *source
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	witness *witness // of the current try
-	err     error    // why it failed, with addresses; for the log alone
+	limit   *time.Timer // of the whole call; nil: none
+	witness *witness    // of the current try
+	err     error       // why it failed, with addresses; for the log alone
 }
 
 func newCall(ctx context.Context, e *Egress, u *upstream, r *exchange.Request) *call {
 	c := &call{egress: e, u: u, r: r}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	if u.total > 0 {
+		c.limit = time.AfterFunc(u.total, func() { c.cancel(errTooLong) })
+	}
 	if r.Body != nil && r.Length != 0 {
 		c.body = newSource(r.Body, r.Length)
 	}
@@ -43,7 +48,7 @@ func newCall(ctx context.Context, e *Egress, u *upstream, r *exchange.Request) *
 func (c *call) run() (*exchange.Response, bool, *exchange.Problem) {
 	if err := c.body.failed(); err != nil {
 		c.err = err
-		c.cancel(errClosed)
+		c.close()
 		return nil, false, exchange.Problemf(exchange.CodeInternal, "the request's body could not be read")
 	}
 	late := time.AfterFunc(c.u.timeout, func() { c.cancel(errHeadLate) })
@@ -54,6 +59,9 @@ func (c *call) run() (*exchange.Response, bool, *exchange.Problem) {
 		resp, err = c.roundTrip()
 	}
 	answered := time.Now()
+	if err == nil {
+		c.u.protocol.Store(int32(resp.ProtoMajor))
+	}
 	if err != nil {
 		c.err = err
 		sent := c.witness.sent()
@@ -94,6 +102,14 @@ func (c *call) startsOver() bool {
 func (c *call) end(late *time.Timer) {
 	c.body.stop()
 	late.Stop()
+	c.close()
+}
+
+// close ends the callee's request if it still runs.
+func (c *call) close() {
+	if c.limit != nil {
+		c.limit.Stop()
+	}
 	c.cancel(errClosed)
 }
 

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http/httptrace"
 	"sync"
@@ -53,7 +54,8 @@ type witness struct {
 
 type try struct {
 	conn   *countedConn
-	before int // writes when the call got the connection
+	before int  // writes when the call got the connection
+	shared bool // by HTTP/2: its writes may be those of other calls, and it is theirs too
 }
 
 func (w *witness) trace() *httptrace.ClientTrace {
@@ -63,7 +65,10 @@ func (w *witness) trace() *httptrace.ClientTrace {
 }
 
 func (w *witness) gotConn(info httptrace.GotConnInfo) {
-	conn := info.Conn
+	conn, shared := info.Conn, false
+	if secure, ok := conn.(*tls.Conn); ok {
+		shared = secure.ConnectionState().NegotiatedProtocol == "h2"
+	}
 	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		conn = wrapped.NetConn()
 	}
@@ -71,7 +76,7 @@ func (w *witness) gotConn(info httptrace.GotConnInfo) {
 	defer w.mu.Unlock()
 	w.addr, w.used = info.Conn.RemoteAddr().String(), info.Reused
 	if counted, ok := conn.(*countedConn); ok {
-		w.tries = append(w.tries, try{counted, counted.count()})
+		w.tries = append(w.tries, try{counted, counted.count(), shared})
 	}
 }
 
@@ -88,13 +93,13 @@ func (w *witness) reused() bool {
 }
 
 // sent is called after the call failed: it stops its connections and tells whether any of them may have
-// carried a byte of the request.
+// carried a byte of the request. Of a shared connection that cannot be told.
 func (w *witness) sent() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sent := false
 	for _, t := range w.tries {
-		if t.conn.seal() > t.before {
+		if t.shared || t.conn.seal() > t.before {
 			sent = true
 		}
 	}

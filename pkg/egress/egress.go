@@ -18,6 +18,7 @@ type Egress struct {
 	site      string
 	peers     map[identity.ID]string
 	upstreams map[string]*upstream
+	order     []*upstream // as configured
 	log       zerolog.Logger
 }
 
@@ -37,6 +38,7 @@ func New(cfg config.Egress, site string, peers map[identity.ID]string, blocked [
 			return nil, fmt.Errorf("egress: upstream %q: %w", c.Name, err)
 		}
 		e.upstreams[c.Name] = u
+		e.order = append(e.order, u)
 	}
 	return e, nil
 }
@@ -68,8 +70,14 @@ func (e *Egress) Do(ctx context.Context, r *exchange.Request) (*exchange.Respons
 	if p := e.Admit(r); p != nil {
 		return nil, false, p
 	}
-	c := newCall(ctx, e, e.upstreams[r.Upstream], r)
+	u := e.upstreams[r.Upstream]
+	done, p := u.breaker.begin(u.name)
+	if p != nil {
+		return nil, false, p
+	}
+	c := newCall(ctx, e, u, r)
 	resp, sent, p := c.run()
+	done(p)
 	if p != nil {
 		e.log.Debug().Stringer("exchange", r.Exchange).Str("peer", e.peers[r.Peer]).Str("upstream", r.Upstream).
 			Str("method", r.Method).Str("code", p.Code).Bool("sent", sent).Str("err", c.cause()).Msg("call failed")

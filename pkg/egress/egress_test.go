@@ -757,7 +757,7 @@ func TestSentCountsBytes(t *testing.T) {
 	c := &countedConn{Conn: a}
 	c.Write([]byte("earlier call"))
 	var w witness
-	w.tries = append(w.tries, try{c, c.count()})
+	w.tries = append(w.tries, try{c, c.count(), false})
 	if w.sent() {
 		t.Error("nothing was written by this call")
 	}
@@ -765,7 +765,7 @@ func TestSentCountsBytes(t *testing.T) {
 		t.Errorf("a write after the verdict: %v", err)
 	}
 	d := &countedConn{Conn: a}
-	w.tries = append(w.tries, try{d, d.count()})
+	w.tries = append(w.tries, try{d, d.count(), false})
 	d.Write([]byte("x"))
 	if !w.sent() {
 		t.Error("a write was missed")

@@ -36,6 +36,8 @@ func (c *call) classify(err error) (code, text string) {
 		return exchange.CodeAddressRefused, "has an address that is not allowed"
 	case errors.Is(c.whyCanceled(), errHeadLate):
 		return exchange.CodeCalleeTimeout, "did not answer in time"
+	case errors.Is(c.whyCanceled(), errTooLong):
+		return exchange.CodeCalleeTimeout, "took longer than a call may"
 	case errors.Is(c.whyCanceled(), context.DeadlineExceeded):
 		return exchange.CodeCalleeTimeout, "did not answer before the call's deadline"
 	case c.whyCanceled() != nil:

@@ -24,7 +24,7 @@ func (u *upstream) request(ctx context.Context, r *exchange.Request, site string
 		Header:     u.header(r, site),
 		Host:       u.host(r),
 	}).WithContext(ctx)
-	setBody(out, r, body)
+	setBody(out, r, body, u.allowed(httpfields.Trailers(r.Trailers)))
 	return out
 }
 
@@ -70,12 +70,16 @@ func rawURL(target string) (*url.URL, bool) {
 // itself.
 func (u *upstream) header(r *exchange.Request, site string) http.Header {
 	h := make(http.Header, len(r.Fields)+3)
-	httpfields.AddTo(h, httpfields.AppendVia(httpfields.Strip(r.Fields), "1.1", site))
+	fields := u.allowed(r.Fields)
+	httpfields.AddTo(h, httpfields.AppendVia(httpfields.Strip(fields), "1.1", site))
 	if _, has := h["User-Agent"]; !has {
 		h["User-Agent"] = nil // an entry without a value keeps net/http from sending its own name
 	}
-	if httpfields.WantsTrailers(r.Fields) {
-		h["Te"], h["Connection"] = []string{"trailers"}, []string{"TE"} // RFC 9110 section 10.1.4
+	if httpfields.WantsTrailers(fields) {
+		h["Te"] = []string{"trailers"}
+		if !u.mayBeHTTP2() {
+			h["Connection"] = []string{"TE"} // RFC 9110 section 10.1.4
+		}
 	}
 	if u.rewrite {
 		back := u.mapping(r).Reverse()
@@ -112,8 +116,7 @@ func hideIdempotencyKeys(h http.Header) {
 
 // setBody frames the body as the caller did: a known length as Content-Length, an unknown one or trailers
 // as chunks.
-func setBody(out *http.Request, r *exchange.Request, body *source) {
-	trailers := httpfields.Trailers(r.Trailers)
+func setBody(out *http.Request, r *exchange.Request, body *source, trailers exchange.Fields) {
 	if body == nil && r.Length >= 0 && len(trailers) == 0 {
 		return
 	}

@@ -41,14 +41,22 @@ func (c *call) response(resp *http.Response) (*exchange.Response, *exchange.Prob
 // fields are the end-to-end fields, with Via, mapped origins, and the Trailer field that announces what
 // comes after the body (net/http took it out).
 func (c *call) fields(resp *http.Response, fields exchange.Fields) exchange.Fields {
-	out := httpfields.Strip(fields)
+	out := c.u.passed(httpfields.Strip(fields))
 	if c.u.rewrite && c.r.Host != "" {
 		c.mapOrigins(out)
 	}
 	if names := slices.Sorted(maps.Keys(resp.Trailer)); len(names) > 0 {
 		out = append(out, exchange.Field{Name: "Trailer", Value: strings.Join(names, ", ")})
 	}
-	return httpfields.AppendVia(out, fmt.Sprintf("%d.%d", resp.ProtoMajor, resp.ProtoMinor), c.egress.site)
+	return httpfields.AppendVia(out, received(resp), c.egress.site)
+}
+
+// received is the protocol of the answer as Via writes it.
+func received(resp *http.Response) string {
+	if resp.ProtoMajor >= 2 {
+		return strconv.Itoa(resp.ProtoMajor)
+	}
+	return fmt.Sprintf("%d.%d", resp.ProtoMajor, resp.ProtoMinor)
 }
 
 func (c *call) mapOrigins(fields exchange.Fields) {
@@ -123,6 +131,8 @@ func (b *responseBody) abort(err error) error {
 		return err
 	}
 	switch cause := b.call.whyCanceled(); {
+	case errors.Is(cause, errTooLong):
+		return &exchange.Abort{Reason: "the call took longer than it may"}
 	case errors.Is(cause, errBodyLate):
 		return &exchange.Abort{Reason: "the server sent nothing more in time"}
 	case cause != nil:
@@ -142,7 +152,7 @@ func (b *responseBody) Close() error {
 func (b *responseBody) release() {
 	b.once.Do(func() {
 		b.idle.Stop()
-		b.call.cancel(errClosed)
+		b.call.close()
 		_ = b.rc.Close()
 		b.call.body.stop()
 	})
@@ -150,5 +160,5 @@ func (b *responseBody) release() {
 
 // trailers gives the trailer fields; call it after io.EOF.
 func (b *responseBody) trailers() exchange.Fields {
-	return httpfields.Trailers(httpfields.FromHeader(b.resp.Trailer))
+	return b.call.u.passed(httpfields.Trailers(httpfields.FromHeader(b.resp.Trailer)))
 }

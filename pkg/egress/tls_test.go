@@ -45,12 +45,14 @@ func strangeCA(t *testing.T) string {
 	return writeCert(t, der)
 }
 
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
 func TestTLS(t *testing.T) {
 	names := make(chan string, 1)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		names <- r.TLS.ServerName + " " + r.Host
 	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = quiet()
 	s.StartTLS()
 	defer s.Close()
 	own := writeCert(t, s.Certificate().Raw)

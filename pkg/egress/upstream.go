@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -11,11 +12,13 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
 	"github.com/hoft/hoft/pkg/exchange/httptarget"
+	"github.com/hoft/hoft/pkg/identity"
 )
 
 const (
@@ -40,15 +43,22 @@ type upstream struct {
 	preserve bool
 	rewrite  bool
 	timeout  time.Duration
-	max      int64 // bytes of a response body; 0: no limit
+	total    time.Duration // of a whole call; 0: no limit
+	max      int64         // bytes of a response body; 0: no limit
+	maxBody  int64         // bytes of a request body; 0: no limit
 	slots    int
+	allow    names // of request fields; empty: all
+	drop     names // of response fields
 
+	breaker   *breaker
+	protocol  atomic.Int32 // major version of HTTP that the last answer had; 0: none yet
 	transport *http.Transport
 }
 
 func newUpstream(c config.Upstream, blocked []netip.AddrPort) (*upstream, error) {
 	u := &upstream{name: c.Name, peers: set(c.Peers), preserve: c.PreserveHost, rewrite: !c.PreserveHost,
-		timeout: c.Timeout, max: int64(c.MaxResponse), slots: c.Concurrency}
+		timeout: c.Timeout, total: c.MaxTime, max: int64(c.MaxResponse), maxBody: int64(c.MaxRequest), slots: c.Concurrency,
+		allow: newNames(c.AllowRequestHeaders), drop: newNames(c.DropResponseHeaders), breaker: newBreaker(c)}
 	if c.RewriteOrigin != nil {
 		u.rewrite = *c.RewriteOrigin
 	}
@@ -80,11 +90,11 @@ func newUpstream(c config.Upstream, blocked []netip.AddrPort) (*upstream, error)
 	if err != nil {
 		return nil, fmt.Errorf("addresses: %w", err)
 	}
-	roots, err := readRoots(c.CAFile)
+	secure, err := newTLS(c)
 	if err != nil {
 		return nil, err
 	}
-	u.transport = u.newTransport(guard{allow: narrow, blocked: blocked}, roots)
+	u.transport = u.newTransport(guard{allow: narrow, blocked: blocked}, secure, c)
 	return u, nil
 }
 
@@ -111,23 +121,57 @@ func (u *upstream) readURL(s string) error {
 	return nil
 }
 
-// newTransport never uses a proxy of the environment (it would dial in our place, past the guard), never
-// changes a content coding and speaks HTTP/1.1, whose targets can be sent byte for byte.
-func (u *upstream) newTransport(g guard, roots *x509.CertPool) *http.Transport {
+// newTransport never uses a proxy of the environment (it would dial in our place, past the guard) and never
+// changes a content coding.
+func (u *upstream) newTransport(g guard, secure *tls.Config, c config.Upstream) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(c.HTTP2 != "off")
 	return &http.Transport{
 		Proxy:                  nil,
 		DialContext:            g.dialer(u.addr),
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSClientConfig:        secure,
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,
+		MaxConnsPerHost:        cmp.Or(c.Connections, u.slots),
 		MaxIdleConns:           u.slots,
 		MaxIdleConnsPerHost:    u.slots,
 		IdleConnTimeout:        idleConn,
 		MaxResponseHeaderBytes: httpfields.MaxBytes,
 		Protocols:              protocols,
 	}
+}
+
+// mayBeHTTP2 says whether the next request may go by HTTP/2, which has no Connection field (RFC 9113 section 8.2.2). That
+// is known only by what the server spoke last.
+func (u *upstream) mayBeHTTP2() bool {
+	return u.transport.Protocols.HTTP2() && u.origin.Scheme == "https" && u.protocol.Load() != 1
+}
+
+// newTLS verifies the server, always, and shows a client certificate where there is one.
+func newTLS(c config.Upstream) (*tls.Config, error) {
+	roots, err := readRoots(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	if c.CertFile == "" {
+		return out, nil
+	}
+	chain, err := os.ReadFile(c.CertFile)
+	if err != nil {
+		return nil, fmt.Errorf("cert_file: %w", err)
+	}
+	key, err := identity.LoadSecret(c.KeyFile, 1)
+	if err != nil {
+		return nil, fmt.Errorf("key_file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(chain, key.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("cert_file %s with key_file: %w", c.CertFile, err)
+	}
+	out.Certificates = []tls.Certificate{pair}
+	return out, nil
 }
 
 // readRoots reads the CA file; nil for the system's roots.

@@ -51,6 +51,7 @@ const (
 	CodeUnknownExchange = "unknown-exchange"
 	CodePending         = "pending"
 	CodeGone            = "gone"
+	CodeCalleeAway      = "callee-away"
 	CodeProxyAuth       = "proxy-login-needed"
 	CodeAuth            = "login-needed"
 	CodeCallerDenied    = "caller-denied"
@@ -98,6 +99,7 @@ var Kinds = map[string]Kind{
 	CodeInternal:        {500, "Internal error", "proxy_internal_error", "Report this with the site's log."},
 	CodeUnknownExchange: {404, "No such exchange", "", "Check the id; answers are deleted after results.ttl."},
 	CodePending:         {404, "Not finished yet", "", "Ask again later."},
+	CodeCalleeAway:      {503, "The server failed several times in a row and is left alone", "destination_unavailable", "Try again later; look at the server, and at hoft status of the other site."},
 	CodeProxyAuth:       {407, "It is not known who calls", "http_request_denied", "Send Proxy-Authorization with the token or password that the ingress's operator gave you."},
 	CodeAuth:            {401, "It is not known who calls", "http_request_denied", "Send the token or password that the ingress's operator gave you."},
 	CodeCallerDenied:    {403, "This caller may not use the route", "http_request_denied", "Ask the ingress's operator to add the caller to the route."},

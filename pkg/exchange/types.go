@@ -88,6 +88,7 @@ type Request struct {
 	Client   string // the caller's address
 	// Length is the body's length, -1 where the caller sent it chunked, 0 for none.
 	Length   int64
+	Size     int64     // at the egress: the bytes of the whole body, however it was framed
 	Body     io.Reader // nil when Length is 0
 	Deadline time.Time // not begun after it; zero: none
 	Key      string    // the caller's own Idempotency-Key field, "" if none

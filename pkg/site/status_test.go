@@ -221,3 +221,26 @@ func TestNotReadyWithoutItsFolders(t *testing.T) {
 		}
 	}
 }
+
+// A server that fails many times in a row is left alone, and the operator sees it.
+func TestStatusShowsServersThatAreLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	b := w.configB()
+	b.Egress.Upstreams[0].BreakerFailures, b.Egress.Upstreams[0].BreakerPause = 1, time.Hour
+	w.callee.Close()
+	a, _ := launch(t, w.configA())
+	launch(t, b)
+	for _, want := range []string{"callee-refused", "callee-away"} {
+		if code, body := get(t, "http://"+a.Addr().String()+"/x", ""); code/100 != 5 || !strings.Contains(body, `"code":"`+want+`"`) {
+			t.Errorf("%d %s, want %s", code, body, want)
+		}
+	}
+	st := ask(t, w.path("site-b"), "unhealthy", func(st *admin.Status) bool { return slices.Contains(codes(st), "upstream-away") })
+	want := admin.Upstream{Name: "orders", State: "open", Failures: 1, Last: "callee-refused", RetryInS: st.Upstreams[0].RetryInS}
+	if len(st.Upstreams) != 1 || st.Upstreams[0] != want || want.RetryInS < 3000 {
+		t.Errorf("%+v", st.Upstreams)
+	}
+	if st := ask(t, w.path("site-a"), "running", func(st *admin.Status) bool { return st.Running }); st.Upstreams != nil {
+		t.Errorf("a site without an egress lists %+v", st.Upstreams)
+	}
+}

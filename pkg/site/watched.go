@@ -14,6 +14,9 @@ func (s *Site) watched(roles Roles) admin.Site {
 		Outbox: s.cfg.Pipe.Outbox, Inbox: s.cfg.Pipe.Inbox, Heartbeat: s.cfg.Link.Heartbeat,
 		Limits: node.Limits{OutboxMessages: int64(s.cfg.Limits.OutboxMessages), OutboxBytes: int64(s.cfg.Limits.OutboxBytes)},
 		Loop:   s.node, Calls: s.manager, Pipe: s.pipe, State: s.db}
+	if s.egress != nil {
+		out.Callees = s.egress
+	}
 	for _, p := range s.peers {
 		out.Peers = append(out.Peers, admin.Name{ID: p.ID, Name: p.Name})
 	}
