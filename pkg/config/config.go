@@ -158,7 +158,10 @@ type Results struct {
 type Limits struct {
 	OutboxMessages int  `mapstructure:"outbox_messages"` // per peer
 	OutboxBytes    Size `mapstructure:"outbox_bytes"`    // per peer
-	Exchanges      int  `mapstructure:"exchanges"`       // unfinished ones
+	// TransitMessages and TransitBytes are what of it is in the pipe, and in memory, per peer.
+	TransitMessages int  `mapstructure:"transit_messages"`
+	TransitBytes    Size `mapstructure:"transit_bytes"`
+	Exchanges       int  `mapstructure:"exchanges"` // unfinished ones
 }
 
 // Log says what is logged and how.

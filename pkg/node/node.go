@@ -267,7 +267,7 @@ func (n *Node) carryOut(ctx context.Context, e Effects) {
 	}
 	for _, l := range e.Loads {
 		n.io.Go(func() {
-			rows, err := n.opt.Store.Outbox(ctx, l.Peer, l.After, l.N)
+			rows, err := l.Rows(ctx, n.opt.Store)
 			if err != nil && ctx.Err() == nil {
 				n.opt.Log.Error().Err(err).Msg("cannot read the outbox; trying again")
 			}

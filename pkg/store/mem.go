@@ -253,7 +253,7 @@ func storedRanges(r frame.Ranges) frame.Ranges {
 
 func storedLink(l Link) Link {
 	l.OOO, l.AckedOOO, l.Seen = storedRanges(l.OOO), storedRanges(l.AckedOOO), storedRanges(l.Seen)
-	l.Runs, l.LastSeen = storedBytes(l.Runs), stored(l.LastSeen)
+	l.Runs, l.Learned, l.LastSeen = storedBytes(l.Runs), storedBytes(l.Learned), stored(l.LastSeen)
 	if len(l.PeerCaps) == 0 {
 		l.PeerCaps = nil
 	}

@@ -74,11 +74,20 @@ func (m *Mem) Links(ctx context.Context) (out []Link, err error) {
 }
 
 // Outbox implements Reader.
-func (m *Mem) Outbox(ctx context.Context, peer identity.ID, after uint64, limit int) (out []Out, err error) {
+func (m *Mem) Outbox(ctx context.Context, peer identity.ID, after uint64, limit int) ([]Out, error) {
+	return m.outbox(ctx, peer, after, limit, func(*memOut) bool { return true })
+}
+
+// OutboxBefore implements Reader.
+func (m *Mem) OutboxBefore(ctx context.Context, peer identity.ID, prio uint8, after uint64, limit int) ([]Out, error) {
+	return m.outbox(ctx, peer, after, limit, func(x *memOut) bool { return x.Prio < prio })
+}
+
+func (m *Mem) outbox(ctx context.Context, peer identity.ID, after uint64, limit int, of func(*memOut) bool) (out []Out, err error) {
 	err = m.read(ctx, func(s *memState) {
 		var rows []*memOut
 		for k, x := range s.open {
-			if k.peer == peer && k.id > after {
+			if k.peer == peer && k.id > after && of(x) {
 				rows = append(rows, x)
 			}
 		}

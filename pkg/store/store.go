@@ -58,8 +58,8 @@ type Link struct {
 	LastSeen         time.Time     // of the last verified frame; zero: never
 	// Seen is the peer's file numbers that were verified whole (for consume: keep).
 	Seen frame.Ranges
-	// Runs is the link's own JSON about process runs (forks); opaque here.
-	Runs []byte
+	// Runs is the link's own JSON about process runs (forks), Learned that about the pipe; opaque here.
+	Runs, Learned []byte
 }
 
 // Out is one outbox row: a message to send. Data is the encoded message exactly as it goes on a line.
@@ -218,6 +218,8 @@ type Reader interface {
 	Links(ctx context.Context) ([]Link, error)
 	// Outbox gives rows of peer that are not acked, with ids above after, ascending, at most limit rows.
 	Outbox(ctx context.Context, peer identity.ID, after uint64, limit int) ([]Out, error)
+	// OutboxBefore gives the same of rows whose Prio is below prio.
+	OutboxBefore(ctx context.Context, peer identity.ID, prio uint8, after uint64, limit int) ([]Out, error)
 	// OutboxExchange gives all rows of one exchange, acked or not, ascending by id.
 	OutboxExchange(ctx context.Context, exchange [16]byte) ([]Out, error)
 	// SentOpen gives the files in transit to peer, ascending.

@@ -51,7 +51,7 @@ func drawLink(t *rapid.T) Change {
 	r := ranges(t)
 	l := store.Link{Peer: pick(t, worldPeers), Epoch: small(t), PeerBase: small(t), OOO: r, Seen: r,
 		PeerCaps: rapid.SliceOfN(rapid.String(), 0, 2).Draw(t, "caps"), LastSeen: pick(t, worldTimes),
-		SRTT: time.Duration(rapid.Int64().Draw(t, "srtt")), Runs: data(t)}
+		SRTT: time.Duration(rapid.Int64().Draw(t, "srtt")), Runs: data(t), Learned: data(t)}
 	return func(b *store.Batch) { b.PutLink(l) }
 }
 
@@ -179,6 +179,7 @@ func Dump(r store.Reader) map[string]any {
 	for _, p := range worldPeers {
 		name := " " + p.String()
 		read("outbox"+name, func() (any, error) { return r.Outbox(ctx, p, 2, 5) })
+		read("outbox before"+name, func() (any, error) { return r.OutboxBefore(ctx, p, 2, 2, 5) })
 		read("sent open"+name, func() (any, error) { return r.SentOpen(ctx, p) })
 		read("sent last"+name, func() (any, error) { return r.SentLast(ctx, p, 4) })
 		read("packs"+name, func() (any, error) { return r.Packs(ctx, p) })
