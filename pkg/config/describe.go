@@ -106,6 +106,8 @@ var descriptions = map[string]string{
 	"egress.upstreams[].url":          must + "Where the server is: http or https, host, port, and a path that is put before that of the call.",
 	"egress.upstreams[].peers":        must + "Peers that may call it.",
 	"egress.upstreams[].methods":      "Methods that may be called. Empty: all.",
+	"ingress.routes[].mode":           "`wait`: the connection is held for the answer. `async`: callers get 202 at once and ask for it, unless they prefer to wait.",
+	"ingress.routes[].keep":           "`answers`: requests and answers are kept for results.ttl. `none`: what is stored for a call goes with its end; its answer is for the caller who waits.",
 	"egress.upstreams[].paths": "Paths that may be called: `/v2/items` is that path alone, `*` is anything within one segment (`/v2/*/lines`), `/**` at the end is " +
 		"everything below (`/files/**`). Empty: all.",
 	"egress.upstreams[].preserve_host": "`true`: the server sees the Host that the caller used. `false`: its own.",
@@ -141,12 +143,25 @@ var descriptions = map[string]string{
 	"results.ttl":       "How long an answer can be fetched.",
 	"results.max_bytes": "Most bytes of finished calls that are kept; the oldest go first.",
 
+	"results.secure_delete": "Whether what is deleted is overwritten in the database, and its write-ahead log emptied. `false` saves some writing.",
+
+	"callbacks":             "Messages to receivers that callers name, when a call ends.",
+	"callbacks.allow":       "URLs that callers may name: `https://hooks.example.com/*`. `*` stands for a port, for one label of the host, or at the end for any path. Empty: none.",
+	"callbacks.secret_file": "File of the secrets that callbacks are signed with (Standard Webhooks): one `whsec_…` a line; with two lines both sign. Made at the first start if it is absent.",
+
 	"limits":                  "What may wait.",
 	"limits.outbox_messages":  "Most messages that wait for one peer, in the database and in the pipe. Beyond it new calls get 503.",
 	"limits.outbox_bytes":     "Most bytes of such messages.",
 	"limits.transit_messages": "Most messages in the pipe and not acknowledged, for each peer; the others wait in the database. Bodies use three quarters at most.",
 	"limits.transit_bytes":    "Most bytes of such messages. They are held in memory too.",
 	"limits.exchanges":        "Most calls that are not finished. Beyond it new calls get 503.",
+
+	"limits.caller_calls":     "Most calls of one caller, a number and a time: `10/s`, `600/m`, `1000/h`. Further ones get 429. Empty: no limit. A caller is a name, or an address if it has none.",
+	"limits.caller_bytes":     "Most bytes of request bodies of one caller: `1MiB/s`. Empty: no limit.",
+	"limits.caller_in_flight": "Most unfinished calls of one caller. 0: no limit.",
+	"limits.peer_calls":       "As caller_calls, for all calls to one peer together.",
+	"limits.peer_bytes":       "As caller_bytes, for all calls to one peer together.",
+	"limits.peer_in_flight":   "As caller_in_flight, for all calls to one peer together.",
 
 	"log":        "What is logged, on standard error.",
 	"log.level":  "`trace`, `debug` (each file), `info` (each call's end), `warn` or `error`.",

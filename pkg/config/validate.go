@@ -195,6 +195,8 @@ func (v *checker) tuning(c *Config) {
 	v.count("limits.transit_messages", c.Limits.TransitMessages, 16)
 	v.size("limits.transit_bytes", c.Limits.TransitBytes, 256<<10, 1<<40)
 	v.count("limits.exchanges", c.Limits.Exchanges, 1)
+	v.limits(c.Limits)
+	v.callbacks(c)
 	v.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "json", "console")
 }

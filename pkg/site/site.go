@@ -59,7 +59,7 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 	if err := s.loadKeys(); err != nil {
 		return nil, err
 	}
-	if s.db, err = store.Open(cfg.StateDir, store.Options{}); err != nil {
+	if s.db, err = store.Open(cfg.StateDir, store.Options{SecureDelete: cfg.Results.SecureDelete}); err != nil {
 		return nil, err
 	}
 	if err := s.openPipe(); err != nil {
@@ -89,6 +89,11 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		if s.ingress, err = ingress.New(*cfg.Ingress, cfg.Name, ids, s.manager, log.With().Str("component", "ingress").Logger()); err != nil {
 			return nil, err
 		}
+		limits, err := ingress.ReadLimits(cfg.Limits)
+		if err != nil {
+			return nil, err
+		}
+		s.ingress.With(ingress.Options{Limits: limits})
 	}
 	s.admin = admin.NewServer(s.places, admin.NewMonitor(s.watched(roles), s.places.Listen()))
 	return s, nil
@@ -158,7 +163,10 @@ func (s *Site) buildNode() error {
 			WindowMessages: cfg.Limits.TransitMessages, WindowBytes: int(cfg.Limits.TransitBytes)},
 		Limits: node.Limits{OutboxMessages: int64(cfg.Limits.OutboxMessages), OutboxBytes: int64(cfg.Limits.OutboxBytes)}})
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
-		Log: s.log.With().Str("component", "exchange").Logger()}
+		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
+	if cfg.Results.SecureDelete {
+		mc.Scrub = s.db.Scrub
+	}
 	if cfg.Ingress != nil {
 		mc.Inline = int(cfg.Ingress.Inline)
 	}

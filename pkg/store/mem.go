@@ -39,6 +39,11 @@ type memState struct {
 	meta  map[string][]byte
 	bulk  memBulk
 
+	events    map[int64]Event
+	keys      map[[32]byte]Key
+	callbacks map[string]Callback
+	disabled  map[string]time.Time
+
 	arrivals    uint64
 	resultBytes int64
 }
@@ -77,7 +82,8 @@ func NewMem() *Mem {
 	return &Mem{s: memState{
 		links: map[identity.ID]*Link{}, open: map[outKey]*memOut{}, byEx: map[[16]byte][]*memOut{}, sent: map[sentKey]*Sent{},
 		inbox: map[inKey]*memIn{}, inEx: map[[16]byte]map[inKey]struct{}{}, ex: map[exKey]*memExchange{}, meta: map[string][]byte{},
-		bulk: newMemBulk(),
+		bulk:   newMemBulk(),
+		events: map[int64]Event{}, keys: map[[32]byte]Key{}, callbacks: map[string]Callback{}, disabled: map[string]time.Time{},
 	}}
 }
 
@@ -88,6 +94,7 @@ func (m *Mem) Clone() *Mem {
 	c := m.s
 	c.links, c.open, c.sent, c.ex = maps.Clone(c.links), maps.Clone(c.open), maps.Clone(c.sent), maps.Clone(c.ex)
 	c.inbox, c.meta, c.fresh = maps.Clone(c.inbox), maps.Clone(c.meta), slices.Clone(c.fresh)
+	c.events, c.keys, c.callbacks, c.disabled = maps.Clone(c.events), maps.Clone(c.keys), maps.Clone(c.callbacks), maps.Clone(c.disabled)
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
 	c.bulk = m.s.bulk.clone()
 	for k, v := range c.byEx {
@@ -227,7 +234,7 @@ func (s *memState) apply(o op, ended *[]exKey) {
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:
-		if !s.bulk.apply(o) {
+		if !s.bulk.apply(o) && !s.applyWaiting(o) {
 			panic(fmt.Sprintf("store: change %T is not known", o))
 		}
 	}

@@ -240,7 +240,7 @@ func (m *Mem) Exchanges(ctx context.Context, f ExchangeFilter) (out []Exchange, 
 	err = m.read(ctx, func(s *memState) {
 		after := s.placeAfter(f.Before)
 		for _, x := range s.ex {
-			if (f.State == "" || x.State == f.State) && (f.Peer.IsZero() || x.Peer == f.Peer) &&
+			if (f.Owner == "" || x.Owner == f.Owner) && (f.Route == "" || x.Route == f.Route) && (f.State == "" || x.State == f.State) && (f.Peer.IsZero() || x.Peer == f.Peer) &&
 				toMilli(x.Created) >= toMilli(f.Since) && after(x) {
 				out = append(out, copyExchange(x))
 			}
@@ -280,6 +280,14 @@ func (m *Mem) EndedBefore(ctx context.Context, t time.Time, limit int) (out []Ex
 func (m *Mem) ResultsBefore(ctx context.Context, t time.Time, limit int) (out []ExchangeKey, err error) {
 	err = m.read(ctx, func(s *memState) {
 		out = s.endedBefore(t, limit, func(x *memExchange) bool { return !x.Expired })
+	})
+	return out, err
+}
+
+// TransientBefore implements Reader.
+func (m *Mem) TransientBefore(ctx context.Context, t time.Time, limit int) (out []ExchangeKey, err error) {
+	err = m.read(ctx, func(s *memState) {
+		out = s.endedBefore(t, limit, func(x *memExchange) bool { return x.Transient && !x.Expired })
 	})
 	return out, err
 }

@@ -27,7 +27,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawEvent, drawKey, drawCallback, drawDisable}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -118,7 +118,8 @@ func drawDropIn(t *rapid.T) Change {
 func drawPut(t *rapid.T) Change {
 	e := store.Exchange{ID: pick(t, worldExchanges), Side: drawSide(t), Peer: pick(t, worldPeers), State: pick(t, worldStates),
 		Target: rapid.String().Draw(t, "target"), Created: pick(t, worldTimes), Deadline: pick(t, worldTimes), Stages: data(t),
-		Oep: small(t), Ended: pick(t, []time.Time{{}, {}, at(3)}), ReqBytes: rapid.Int64().Draw(t, "bytes")}
+		Owner: pick(t, worldOwners), Callback: rapid.String().Draw(t, "callback"), Notify: rapid.Bool().Draw(t, "notify"), ReplayOf: pick(t, worldExchanges), Transient: rapid.Bool().Draw(t, "transient"),
+		Route: pick(t, worldOwners), Oep: small(t), Ended: pick(t, []time.Time{{}, {}, at(3)}), ReqBytes: rapid.Int64().Draw(t, "bytes")}
 	return func(b *store.Batch) { b.PutExchange(e) }
 }
 
@@ -173,9 +174,11 @@ func Dump(r store.Reader) map[string]any {
 	read("inbox parts", func() (any, error) { return r.InboxParts(ctx) })
 	read("result bytes", func() (any, error) { return r.ResultBytes(ctx) })
 	read("results before", func() (any, error) { return r.ResultsBefore(ctx, at(61), 9) })
+	read("transient before", func() (any, error) { return r.TransientBefore(ctx, at(61), 3) })
 	read("ended before", func() (any, error) { return r.EndedBefore(ctx, at(2), 9) })
 	read("ended before 3", func() (any, error) { return r.EndedBefore(ctx, at(90), 3) })
 	read("meta", func() (any, error) { return r.Meta(ctx, "a") })
+	dumpWaiting(r, read)
 	for _, p := range worldPeers {
 		name := " " + p.String()
 		read("outbox"+name, func() (any, error) { return r.Outbox(ctx, p, 2, 5) })
