@@ -22,8 +22,7 @@ A=$(id a) B=$(id b)
 stranger=01920000-0000-7000-8000-00000000abcd
 
 serve b a
-post() { curl -sS --max-time 90 -o "$work/answer" -w '%{http_code}' -X POST -d x "$front$1" 2>>"$work/curl.log" || true; }
-ok "calls are carried before" eventually 20 test "$(post /job/before)" = 200
+ok "calls are carried before" eventually 20 fine
 
 # cost SITE SECONDS prints the processor time of a site in that time, in milliseconds per second.
 spent() { awk '{ print ($14 + $15) * 10 }' "/proc/${pid[$1]}/stat"; }
@@ -96,7 +95,7 @@ strike a b
 starting b
 starting a
 started a b
-ok "and after a restart" eventually 20 test "$(post /job/restarted)" = 200
+ok "and after a restart" eventually 20 fine
 crowded=$(cost b "$watch")
 say "      idle, b takes $empty ms of processor time per second with an empty folder, $crowded with the full one"
 is "the processor time of an idle site stays below a tenth of a core" "$((crowded < 100))" 1
