@@ -75,7 +75,7 @@ since a
 chown "${user[mover]}:${user[mover]}" "$work"/a-out/*
 chmod 0755 "$work"/a-out/*
 ok "a may not write in its outbox: calls wait" eventually 30 queued
-ok "a says so in its log, with user, group and mode" eventually 20 logged a "owned by .*${user[mover]}.*mode drwxr-xr-x; hoft runs as .*${user[a]}"
+ok "a says so in its log, with user, group and mode" eventually 20 logged a "owned by .*${user[mover]}.*mode dg?rwxr-xr-x; hoft runs as .*${user[a]}"
 calm a "an outbox that is not writable"
 chown "${user[a]}:$xfer" "$work"/a-out/*
 chmod 2770 "$work"/a-out/*
