@@ -3,6 +3,7 @@ package ingress
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,12 +34,8 @@ func (c *call) answer(resp *exchange.Response) {
 	h.Add("Proxy-Status", c.s.answered(c.peerName(resp), resp.Status))
 	h["Hoft-Exchange"] = []string{c.about.id}
 	h.Add("Server-Timing", timing(time.Since(c.begun), resp.Callee.Duration))
-	c.setApplied(h)
-	if resp.Replayed {
-		h.Set("Hoft-Replayed", "true")
-	}
-	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
-		h.Add("Vary", "Prefer") // another caller may get 202 (RFC 7240 section 2)
+	if c.applied {
+		h.Add("Preference-Applied", fmt.Sprintf("wait=%d", int(c.wait/time.Second)))
 	}
 	err := out.send()
 	c.written = out.written

@@ -10,7 +10,6 @@
 package node
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -100,19 +99,12 @@ type Write struct {
 	Lines [][]byte
 }
 
-// Load is a piece of the outbox to read, by Rows: ids not above UpTo count.
+// Load is a piece of the outbox to read: ids above After and not above UpTo, at most N rows.
 type Load struct {
-	Peer identity.ID
-	link.Query
-	UpTo uint64
-}
-
-// Rows reads what a Load asks for.
-func (q Load) Rows(ctx context.Context, r store.Reader) ([]store.Out, error) {
-	if q.Small {
-		return r.OutboxBefore(ctx, q.Peer, uint8(link.PrioBulk), q.After, q.N)
-	}
-	return r.Outbox(ctx, q.Peer, q.After, q.N)
+	Peer  identity.ID
+	After uint64
+	N     int
+	UpTo  uint64
 }
 
 // Core is everything a site knows and decides. Not safe for concurrent use.
@@ -132,7 +124,7 @@ type Core struct {
 	failing  time.Time // since when commits fail; zero: they do not
 	retryAt  time.Time // when the failed commit is tried again; zero: it is under way
 	writing  map[identity.ID]bool
-	writeErr map[identity.ID]error // why writing fails
+	writeErr map[identity.ID]error // of the last write
 	loading  map[identity.ID]bool
 	pruned   map[identity.ID]uint64 // records of files below are deleted
 	lazyAt   time.Time              // when a change that nobody waits for is committed at the latest
@@ -237,12 +229,9 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 
 // Wrote tells the outcome of one of Effects.Writes.
 func (c *Core) Wrote(now time.Time, peer identity.ID, size int64, err error) {
-	c.writing[peer] = false
+	c.writing[peer], c.writeErr[peer] = false, err
 	l := c.links[peer]
 	l.Wrote(now, size, err)
-	if err != nil || l.WriteFailures() == 0 { // small files may still go where larger ones fail
-		c.writeErr[peer] = err
-	}
 	c.drain(now, peer, l)
 }
 
@@ -252,7 +241,7 @@ func (c *Core) Loaded(q Load, rows []store.Out, err error) {
 	if err != nil {
 		return
 	}
-	c.links[q.Peer].Load(Items(rows, q.UpTo), q.Query, q.UpTo)
+	c.links[q.Peer].Load(Items(rows, q.UpTo), q.After, q.N, q.UpTo)
 }
 
 // Tick lets time pass.
@@ -288,9 +277,9 @@ func (c *Core) Take(now time.Time) Effects {
 			}
 			c.drain(now, p, l)
 		}
-		if q := l.NeedLoad(); q.N > 0 && !c.loading[p] {
+		if after, n := l.NeedLoad(); n > 0 && !c.loading[p] {
 			c.loading[p] = true
-			c.out.Loads = append(c.out.Loads, Load{Peer: p, Query: q, UpTo: l.CommittedID()})
+			c.out.Loads = append(c.out.Loads, Load{Peer: p, After: after, N: n, UpTo: l.CommittedID()})
 		}
 	}
 	c.commit(now)
