@@ -173,7 +173,7 @@ func (w *lookWorld) wantLines(text string, lines ...string) {
 func TestLookingAtSites(t *testing.T) {
 	w := newLookWorld(t)
 	out, talk := w.both(0, "status", "--config", "a.yaml")
-	w.wantLines(out, `^hoft .* · site-a · not running · db 0 B$`, `^PEER +STATE +LAST SEEN +OUTBOX +IN FLIGHT +RTT +RX / TX +FAULTS$`, `^site-b +○ stopped +never +0 +0 +- +- +-$`,
+	w.wantLines(out, `^hoft .* · site-a · not running · db 0 B$`, `^PEER +STATE +LAST SEEN +OUTBOX +IN FLIGHT +RTT +RX / TX +SAFE SIZE +FAULTS$`, `^site-b +○ stopped +never +0 +0 +- +- +- +-$`,
 		`^! the site does not run; this is its stored state. Next: hoft serve --config a.yaml$`)
 	w.wantLines(talk, `^hoft: no site runs on .*; this is its stored state$`)
 	w.run(21, "status", "--check", "--config", "a.yaml")
@@ -192,7 +192,7 @@ func TestLookingAtSites(t *testing.T) {
 	if st.Peers[0].State != admin.StateOK || st.Peers[0].Log.Sent == 0 {
 		t.Errorf("%+v", st.Peers[0])
 	}
-	w.wantLines(w.run(0, "status", "--config", "a.yaml"), `^site-b +● ok +\d+s ago +0 +\d+ +\S+ ±\S+ +[\d.]+ \S+ / [\d.]+ \S+ +-$`)
+	w.wantLines(w.run(0, "status", "--config", "a.yaml"), `^site-b +● ok +\d+s ago +0 +\d+ +\S+ ±\S+ +[\d.]+ \S+ / [\d.]+ \S+ +64 MiB +-$`)
 	w.wantLines(w.run(0, "status", "--check", "--config", "b.yaml"), `^ok: site-b, 1 peers$`)
 	w.wantLines(w.run(0, "status", "site-a", "--config", "b.yaml"), `^peer +site-a · [0-9a-f-]{36}$`, `^state +● ok$`, `^received +ids to 2, gaps -;`, `^epochs +own \d+ \(\d{4}-`)
 	w.both(13, "status", "site-x", "--config", "b.yaml")

@@ -14,12 +14,12 @@ import (
 // status prints the overview.
 func (s *screen) status(st *admin.Status) error {
 	s.head(st)
-	columns := []column{{"PEER", 0}, {"STATE", 0}, {"LAST SEEN", 0}, {"OUTBOX", 0}, {"IN FLIGHT", 3}, {"RTT", 4}, {"RX / TX", 5}, {"FAULTS", 2}}
+	columns := []column{{"PEER", 0}, {"STATE", 0}, {"LAST SEEN", 0}, {"OUTBOX", 0}, {"IN FLIGHT", 3}, {"RTT", 4}, {"RX / TX", 5}, {"SAFE SIZE", 6}, {"FAULTS", 2}}
 	var rows [][]cell
 	for i := range st.Peers {
 		p := &st.Peers[i]
 		rows = append(rows, []cell{{text: p.Name}, s.state(p.State), {text: seen(st, p)}, {text: s.ascii(waiting(p))},
-			{text: fmt.Sprint(p.InFlight.Files)}, {text: s.ascii(roundTrip(p))}, {text: traffic(p)}, {text: orDash(faults(p))}})
+			{text: fmt.Sprint(p.InFlight.Files)}, {text: s.ascii(roundTrip(p))}, {text: traffic(p)}, {text: safeSize(p)}, {text: orDash(faults(p))}})
 	}
 	if err := s.table(columns, rows); err != nil {
 		return err
@@ -82,6 +82,14 @@ func roundTrip(p *admin.Peer) string {
 		return "-"
 	}
 	return admin.Seconds(p.RTT.Smoothed) + " ±" + admin.Seconds(p.RTT.Variation)
+}
+
+// safeSize is the largest file that the pipe is trusted with.
+func safeSize(p *admin.Peer) string {
+	if p.Size.Safe == 0 {
+		return "-"
+	}
+	return admin.Bytes(p.Size.Safe)
 }
 
 func traffic(p *admin.Peer) string {
@@ -184,6 +192,7 @@ func (s *screen) peer(st *admin.Status, p *admin.Peer) error {
 	add("outbox", "%s", s.outboxText(p))
 	add("in flight", "%s", flight(st, p))
 	add("round trip", "%s", roundTrip(p))
+	add("safe size", "%s", sizeText(p))
 	add("sent", "ids to %d, acknowledged to %d", p.Log.Sent, p.Log.Acked)
 	add("received", "ids to %d, gaps %s; the peer sent to %d and knows of our acks below %d", p.Log.RecvContiguous, gapText(p.Log.RecvGaps), p.Log.PeerSent, p.Log.PeerBase)
 	add("epochs", "own %s, peer %s", epoch(p.Clocks.Epoch), epoch(p.Clocks.PeerEpoch))
@@ -215,6 +224,15 @@ func (s *screen) outboxText(p *admin.Peer) string {
 	}
 	if p.Outbox.Full {
 		text += "; full, new calls are refused"
+	}
+	return text
+}
+
+// sizeText says what was learned of the sizes that the pipe carries.
+func sizeText(p *admin.Peer) string {
+	text := safeSize(p)
+	if p.Size.CutAt > 0 {
+		text += fmt.Sprintf(", larger files are cut at %d bytes or lost", p.Size.CutAt)
 	}
 	return text
 }

@@ -80,6 +80,7 @@ func storedPeer(ctx context.Context, db *store.ReadOnly, p Name, r store.Link, n
 	out.SetAside = stats.Failed
 	open, err := db.SentOpen(ctx, p.ID)
 	out.InFlight.Files = len(open)
+	out.Size = Size{Safe: st.Learned.Safe, CutAt: st.Learned.Limit}
 	return out, err
 }
 

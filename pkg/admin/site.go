@@ -104,6 +104,7 @@ func (s *Site) link(c *node.Core, now time.Time, p Name, files node.FileStats) P
 	if measured {
 		out.RTT = rttOf(smoothed, variation)
 	}
+	out.Size.Safe, out.Size.CutAt = l.SafeSize()
 	if err := c.WriteFailing(p.ID); err != nil {
 		out.WriteError = err.Error()
 	}

@@ -93,6 +93,7 @@ type Peer struct {
 	Outbox   Outbox     `json:"outbox"`
 	InFlight InFlight   `json:"in_flight"`
 	RTT      *RTT       `json:"rtt_s,omitempty"` // absent before the first measured round trip
+	Size     Size       `json:"file_size"`
 	Log      Log        `json:"log"`
 	Clocks   Clocks     `json:"clocks"`
 	Caps     []string   `json:"caps,omitempty"`
@@ -122,6 +123,13 @@ type InFlight struct {
 type RTT struct {
 	Smoothed  float64 `json:"smoothed"`
 	Variation float64 `json:"variation"`
+}
+
+// Size is how large files for the peer may be, in bytes, as learned of the pipe.
+type Size struct {
+	Safe int64 `json:"safe"` // no file is written larger
+	// CutAt is where the pipe was found to cut files, or the size above which it was found to lose them; absent where it was not.
+	CutAt int64 `json:"cut_at,omitempty"`
 }
 
 // Log is how far the message ids of both directions got.

@@ -5,17 +5,18 @@ import "time"
 // Config is a whole configuration. Paths are absolute after Load. A Config is read-only once loaded
 // and then safe for concurrent use.
 type Config struct {
-	Name     string   `mapstructure:"name"`
-	StateDir string   `mapstructure:"state_dir"`
-	Pipe     Pipe     `mapstructure:"pipe"`
-	Peers    []Peer   `mapstructure:"peers"`
-	Ingress  *Ingress `mapstructure:"ingress"` // nil: the section is absent
-	Egress   *Egress  `mapstructure:"egress"`  // nil: the section is absent
-	Admin    Admin    `mapstructure:"admin"`
-	Link     Link     `mapstructure:"link"`
-	Results  Results  `mapstructure:"results"`
-	Limits   Limits   `mapstructure:"limits"`
-	Log      Log      `mapstructure:"log"`
+	Name      string    `mapstructure:"name"`
+	StateDir  string    `mapstructure:"state_dir"`
+	Pipe      Pipe      `mapstructure:"pipe"`
+	Peers     []Peer    `mapstructure:"peers"`
+	Ingress   *Ingress  `mapstructure:"ingress"` // nil: the section is absent
+	Egress    *Egress   `mapstructure:"egress"`  // nil: the section is absent
+	Admin     Admin     `mapstructure:"admin"`
+	Link      Link      `mapstructure:"link"`
+	Results   Results   `mapstructure:"results"`
+	Callbacks Callbacks `mapstructure:"callbacks"`
+	Limits    Limits    `mapstructure:"limits"`
+	Log       Log       `mapstructure:"log"`
 
 	src *source // where the values came from; nil unless made by Load
 }
@@ -98,6 +99,8 @@ type Route struct {
 	MaxBody     Size          `mapstructure:"max_body"`
 	Compress    string        `mapstructure:"compress"` // on or off
 	Callers     []string      `mapstructure:"callers"`  // names of callers that may use it; empty: every known one
+	Mode        string        `mapstructure:"mode"`     // wait or async
+	Keep        string        `mapstructure:"keep"`     // answers or none
 }
 
 // Egress makes the calls.
@@ -152,13 +155,31 @@ type Link struct {
 type Results struct {
 	TTL      time.Duration `mapstructure:"ttl"`
 	MaxBytes Size          `mapstructure:"max_bytes"`
+	// SecureDelete has what is deleted overwritten.
+	SecureDelete bool `mapstructure:"secure_delete"`
+}
+
+// Callbacks are messages to receivers that callers name.
+type Callbacks struct {
+	Allow      []string `mapstructure:"allow"`       // URL patterns; empty: no callbacks
+	SecretFile string   `mapstructure:"secret_file"` // whsec_…, one a line
 }
 
 // Limits bounds what may wait.
 type Limits struct {
 	OutboxMessages int  `mapstructure:"outbox_messages"` // per peer
 	OutboxBytes    Size `mapstructure:"outbox_bytes"`    // per peer
-	Exchanges      int  `mapstructure:"exchanges"`       // unfinished ones
+	// TransitMessages and TransitBytes are what of it is in the pipe, and in memory, per peer.
+	TransitMessages int  `mapstructure:"transit_messages"`
+	TransitBytes    Size `mapstructure:"transit_bytes"`
+	Exchanges       int  `mapstructure:"exchanges"` // unfinished ones
+
+	CallerCalls    string `mapstructure:"caller_calls"` // a rate, as in 10/s
+	CallerBytes    string `mapstructure:"caller_bytes"` // a rate, as in 1MiB/s
+	CallerInFlight int    `mapstructure:"caller_in_flight"`
+	PeerCalls      string `mapstructure:"peer_calls"`
+	PeerBytes      string `mapstructure:"peer_bytes"`
+	PeerInFlight   int    `mapstructure:"peer_in_flight"`
 }
 
 // Log says what is logged and how.

@@ -26,8 +26,8 @@ func Default() *Config {
 			AckDelay:   25 * time.Millisecond,
 			InitialRTT: time.Second,
 		},
-		Results: Results{TTL: 24 * time.Hour, MaxBytes: 1 << 30},
-		Limits:  Limits{OutboxMessages: 1000000, OutboxBytes: 1 << 30, Exchanges: 100000},
+		Results: Results{TTL: 24 * time.Hour, MaxBytes: 1 << 30, SecureDelete: true},
+		Limits:  Limits{OutboxMessages: 1000000, OutboxBytes: 1 << 30, TransitMessages: 4096, TransitBytes: 8 << 20, Exchanges: 100000},
 		Log:     Log{Level: "info", Format: "auto"},
 	}
 }
@@ -60,7 +60,7 @@ func DefaultEgress() *Egress { return &Egress{Remember: 168 * time.Hour} }
 func DefaultPeer() Peer { return Peer{Seal: "encrypted"} }
 
 // DefaultRoute gives the defaults of an entry of ingress.routes; what is zero is the ingress's.
-func DefaultRoute() Route { return Route{Path: "/", Compress: "on"} }
+func DefaultRoute() Route { return Route{Path: "/", Compress: "on", Mode: "wait", Keep: "answers"} }
 
 // DefaultUpstream gives the defaults of an entry of egress.upstreams.
 func DefaultUpstream() Upstream {

@@ -192,7 +192,11 @@ func (v *checker) tuning(c *Config) {
 	v.size("results.max_bytes", c.Results.MaxBytes, 1<<20, 1<<50)
 	v.count("limits.outbox_messages", c.Limits.OutboxMessages, 16)
 	v.size("limits.outbox_bytes", c.Limits.OutboxBytes, 1<<20, 1<<50)
+	v.count("limits.transit_messages", c.Limits.TransitMessages, 16)
+	v.size("limits.transit_bytes", c.Limits.TransitBytes, 256<<10, 1<<40)
 	v.count("limits.exchanges", c.Limits.Exchanges, 1)
+	v.limits(c.Limits)
+	v.callbacks(c)
 	v.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "json", "console")
 }

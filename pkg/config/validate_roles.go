@@ -62,6 +62,11 @@ func (v *checker) route(c *Config, at string, r Route) {
 	v.size(at+".max_body", r.MaxBody, 0, 1<<50)
 	v.oneOf(at+".compress", r.Compress, "on", "off")
 	v.routeCallers(c.Ingress, at, r)
+	v.oneOf(at+".mode", r.Mode, "wait", "async")
+	v.oneOf(at+".keep", r.Keep, "answers", "none")
+	if r.Mode == "async" && r.Keep == "none" {
+		v.bad(at+".keep", `"none"`, "with mode: async nobody could fetch the answer", "remove one of them")
+	}
 }
 
 // host checks a pattern for Host: a name or address, perhaps with a port; *. in front of a name stands for

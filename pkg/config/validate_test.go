@@ -155,6 +155,8 @@ func TestValidateRefuses(t *testing.T) {
 		{func(c *Config) { c.Link.Heartbeat = time.Millisecond }, "link.heartbeat", "too short"},
 		{func(c *Config) { c.Results.TTL = math.MaxInt64 }, "results.ttl", "too long"},
 		{func(c *Config) { c.Limits.OutboxBytes = 0 }, "limits.outbox_bytes", "too small"},
+		{func(c *Config) { c.Limits.TransitMessages = 1 }, "limits.transit_messages", "too small"},
+		{func(c *Config) { c.Limits.TransitBytes = 0 }, "limits.transit_bytes", "at least 256KiB"},
 		{func(c *Config) { c.Log.Level = "verbose" }, "log.level", "or error"},
 	} {
 		cfg := both()

@@ -130,6 +130,12 @@ func (s seen) without(names ...string) seen {
 	for _, n := range append(names, "Date", "Via", "Proxy-Status", "Server-Timing", "Hoft-Exchange") {
 		s.Header.Del(n)
 	}
+	// The callee's own Vary is compared; the ingress adds one of its own.
+	if vary := slices.DeleteFunc(slices.Clone(s.Header["Vary"]), func(v string) bool { return v == "Prefer" }); len(vary) > 0 {
+		s.Header["Vary"] = vary
+	} else {
+		s.Header.Del("Vary")
+	}
 	return s
 }
 

@@ -1,8 +1,8 @@
 package exchange
 
 import (
-	"encoding/json"
 	"time"
+	"unique"
 
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
@@ -10,18 +10,22 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
-// call is one unfinished exchange at the callers' side. It belongs to the loop, but for its waiter.
+// call is one unfinished exchange at the callers' side. It belongs to the loop, but for its waiter. A site may have very
+// many that wait: what is needed only now and then is in the store.
 type call struct {
-	id      ID
-	peer    identity.ID
-	method  string
-	keyed   bool
-	reqID   uint64 // message id of the request; 0 after a restart
-	sent    int    // how often the request was given to the link: the attempt of the newest
-	stage   string
-	stages  map[string]int64 // unix ms of each stage
-	unsaved bool             // stage reached since the row was written
-	created time.Time
+	id        ID
+	peer      identity.ID
+	method    string
+	reqID     uint64 // message id of the request; 0 after a restart
+	sent      int    // how often the request was given to the link: the attempt of the newest
+	stage     string
+	stages    stageTimes
+	recorded  uint8 // stages whose events are stored, a bit each
+	slow      bool  // its stages are stored when it takes long, or were
+	transient bool  // what is stored for it goes at its end
+	client    unique.Handle[string]
+	hook      *hook // nil without a callback
+	created   time.Time
 	// deadline is when a request that was not written yet ends the call; zero: none, or looked at already.
 	deadline time.Time
 	attempt  int // of the response being received
@@ -33,29 +37,25 @@ type call struct {
 	content  int64        // bytes stored for it; -1 where that must be counted
 }
 
+// hook is where the outcome of a call is sent.
+type hook struct {
+	url    string
+	notify bool // each stage too
+}
+
 // order of stages, to never go back.
 var stageOrder = map[string]int{StageAccepted: 0, StageQueued: 1, StageWritten: 2, StageArrived: 3, StageCalling: 4, StageAnswered: 5, StageReturned: 6}
 
-// reach notes that the exchange got as far as a stage.
-func (c *call) reach(stage string, at time.Time) {
-	if _, ok := c.stages[stage]; !ok {
-		c.stages[stage] = at.UnixMilli()
-		c.unsaved = true
-	}
+// reach notes that the exchange got as far as a stage; it says whether that was new.
+func (c *call) reach(stage string, at time.Time) (news bool) {
+	news = c.stages.set(stage, at)
 	if stageOrder[stage] > stageOrder[c.stage] {
 		c.stage = stage
 		if c.waiter != nil {
 			c.waiter.setStage(stage)
 		}
 	}
-}
-
-func (c *call) stagesJSON() []byte {
-	b, err := json.Marshal(c.stages)
-	if err != nil {
-		panic(err) // a map of numbers always encodes
-	}
-	return b
+	return news
 }
 
 // onRes takes the head of a response, with its body or the beginning of it, or the far side's problem.
@@ -74,7 +74,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	}
 	if r.Problem != nil {
 		c.noteFar(r.Callee)
-		c.reach(StageArrived, s.Now)
+		m.reached(s, c, StageArrived, s.Now)
 		m.fail(s, c, &Problem{Code: r.Problem.Code, Detail: r.Problem.Detail})
 		return nil, nil
 	}
@@ -88,7 +88,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	c.head, c.inline = r, int64(len(body))
 	c.stored(d, r.More)
 	c.noteFar(r.Callee)
-	c.reach(StageAnswered, s.Now)
+	m.reached(s, c, StageAnswered, s.Now)
 	if len(body) > 0 {
 		c.have.Add(0, uint64(len(body))-1)
 	}
@@ -117,11 +117,8 @@ func (c *call) noteFar(f *calleeData) {
 	if f == nil {
 		return
 	}
-	for stage, at := range map[string]int64{StageArrived: f.Arrived, StageCalling: f.Called} {
-		if at != 0 {
-			c.stages[stage] = at
-		}
-	}
+	c.stages.fix(StageArrived, f.Arrived)
+	c.stages.fix(StageCalling, f.Called)
 }
 
 // attempt decides what a message of an attempt means: an older one is void, a newer one takes the
@@ -191,7 +188,7 @@ func (m *Manager) finishIfComplete(s *node.Step, c *call) {
 		return
 	}
 	if c.waiter != nil {
-		c.reach(StageReturned, s.Now)
+		m.reached(s, c, StageReturned, s.Now)
 	}
 	m.end(s, c, StateSucceeded, nil)
 }
@@ -226,8 +223,7 @@ func (m *Manager) onStage(s *node.Step, d *node.Delivery) error {
 	}
 	switch st.Stage {
 	case StageArrived, StageCalling, StageAnswered:
-		c.reach(st.Stage, fromMillis(st.At))
-		m.wantTick(s.Now)
+		m.reached(s, c, st.Stage, fromMillis(st.At))
 	}
 	return nil
 }
@@ -246,9 +242,9 @@ func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
 
 // end finishes a call: the row gets its end, who waits is told.
 func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
-	delete(m.calls, c.id)
+	m.leave(c)
 	stage, now, res := c.stage, s.Now, int64(c.have.Count())
-	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stagesJSON(), ResBytes: &res, Ended: &now}
+	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stages.json(), ResBytes: &res, Ended: &now}
 	if c.content >= 0 {
 		patch.Content = &c.content
 	}
@@ -258,9 +254,16 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	if p != nil {
 		patch.Problem, patch.Detail = &p.Code, &p.Detail
 	}
+	m.recordEnd(s, c)
 	s.Store().PatchExchange(c.id, store.SideIngress, patch)
 	if w := c.waiter; w != nil {
 		w.finish(p)
+	}
+	if c.transient {
+		m.forgetContent(s, c)
+	}
+	if c.head != nil {
+		m.trips.add(m.cfg.Peers[c.peer], s.Now.Sub(c.created))
 	}
 	ev := m.cfg.Log.Info().Stringer("exchange", c.id).Str("peer", m.cfg.Peers[c.peer]).Str("method", c.method).Str("state", state).
 		Int64("rtt_ms", s.Now.Sub(c.created).Milliseconds()).Int64("bytes_in", res)
@@ -271,17 +274,6 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 		ev = ev.Str("problem", p.Code)
 	}
 	ev.Msg("exchange done")
-}
-
-// saveStages writes stages of calls that take long, so that they can be seen when this site is down.
-func (m *Manager) saveStages(s *node.Step) {
-	for _, c := range m.calls {
-		if c.unsaved && s.Now.Sub(c.created) > tellAfter {
-			c.unsaved = false
-			stage := c.stage
-			s.Store().PatchExchange(c.id, store.SideIngress, store.Patch{Stage: &stage, Stages: c.stagesJSON()})
-		}
-	}
 }
 
 // PeerReset implements node.Handler: the peer lost its state. What was never written, and what may be
@@ -296,7 +288,10 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 		switch {
 		case c.head != nil:
 			m.fail(s, c, Problemf(CodeCalleeBroken, "the far site lost its state in the middle of its answer"))
-		case !written || Repeatable(c.method):
+		case c.canceling() && (!written || Safe(c.method)):
+			m.withdraw(s, c)
+			m.fail(s, c, Problemf(CodeCanceled, "canceled; site %s has lost its state", m.cfg.Peers[peer]))
+		case !c.canceling() && (!written || Repeatable(c.method)):
 			m.sendAgain(s, c)
 		default:
 			m.withdraw(s, c)

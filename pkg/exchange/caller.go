@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"time"
+	"unique"
 
 	"github.com/google/uuid"
 
@@ -23,21 +24,41 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 	if id == uuid.Nil {
 		id = NewID(now)
 	}
+	key := newKeyed(r)
 	up := &upload{m: m, id: id, r: r}
 	inline, err := up.read(ctx)
 	if err != nil {
 		up.giveUp(ctx)
 		return nil, err
 	}
-	c := &call{id: id, peer: r.Peer, method: r.Method, keyed: r.Key != "", stage: StageQueued, created: now, deadline: r.Deadline, total: -1,
-		stages: map[string]int64{StageAccepted: now.UnixMilli()}, waiter: newWaiter(id, m.store)}
-	c.waiter.leave = func() { m.cancelCall(id) }
-	if err := m.accept(ctx, c, r, inline, up.size, now); err != nil {
+	c := &call{id: id, peer: r.Peer, method: r.Method, stage: StageQueued, created: now, deadline: r.Deadline, total: -1,
+		transient: r.Transient, client: unique.Make(r.party())}
+	c.stages.set(StageAccepted, now)
+	if r.Callback != "" {
+		c.hook = &hook{url: r.Callback, notify: r.Notify}
+	}
+	if wait > 0 {
+		c.waiter = newWaiter(id, m.store)
+		c.waiter.leave = func() { m.cancelCall(id) }
+	}
+	err = m.accept(ctx, c, r, key, inline, up.size, now)
+	var first *joined
+	for errors.As(err, &first) && m.freed(ctx, first) {
+		first = nil
+		err = m.accept(ctx, c, r, key, inline, up.size, now)
+	}
+	if err != nil {
 		up.giveUp(ctx)
+		if first != nil {
+			return m.join(ctx, first.id, wait, accepted)
+		}
 		return nil, err
 	}
 	if accepted != nil {
 		accepted(id)
+	}
+	if wait <= 0 {
+		return nil, ErrWait
 	}
 	return m.await(ctx, c, wait)
 }
@@ -70,7 +91,7 @@ func (m *Manager) await(ctx context.Context, c *call, wait time.Duration) (*Resp
 }
 
 // accept makes the request durable; from then on it is answered or reported failed.
-func (m *Manager) accept(ctx context.Context, c *call, r *Request, inline []byte, size int64, now time.Time) error {
+func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, inline []byte, size int64, now time.Time) error {
 	data := &reqData{Exchange: c.id, Attempt: 1, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
 		Fields: r.Fields, Trailers: r.Trailers, Length: r.Length, Client: r.Client, At: now.UnixMilli(), Keyed: r.Key != "", Plain: r.NoCompress, Oep: m.loop.Epoch(r.Peer)}
 	if size > int64(len(inline)) {
@@ -92,25 +113,37 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, inline []byte
 	}
 	// Without the caller's cancellation: once asked for, the commit decides whether the call was accepted.
 	return m.commit(context.WithoutCancel(ctx), func(s *node.Step) error {
-		if p := m.refusal(s); p != nil {
+		if key != nil {
+			if err := m.prior(s, key, r); err != nil {
+				return err
+			}
+		}
+		if p := m.refusal(s, c); p != nil {
 			return p
 		}
 		if err := s.Send(c.peer, msg); err != nil {
 			return m.sendProblem(err, r)
 		}
+		if key != nil { // last: what a step has done stays, also when it gives an error
+			m.claim(s, key, r, c.id)
+		}
 		c.sent = 1
-		c.stages[StageQueued] = s.Now.UnixMilli()
-		m.calls[c.id] = c
+		c.stages.set(StageQueued, s.Now)
+		m.enter(c)
 		m.watchDeadline(c)
 		s.Store().PutExchange(store.Exchange{ID: c.id, Side: store.SideIngress, Peer: r.Peer, Upstream: r.Upstream, Route: r.Route, Method: r.Method,
 			Target: r.Target, Caller: r.Client, Stage: c.stage, State: StateRunning, Attempt: 1, Oep: data.Oep, Key: r.Key, Created: now,
-			Deadline: r.Deadline, Stages: c.stagesJSON(), ReqBytes: size})
+			Deadline: r.Deadline, Stages: c.stages.json(), ReqBytes: size, Owner: r.Owner, Callback: r.Callback, Notify: r.Notify, Transient: r.Transient,
+			ReplayOf: r.ReplayOf})
+		if c.waiter == nil || c.hook != nil {
+			m.record(s, c)
+		}
 		return nil
 	})
 }
 
 // refusal says why no new call is taken at present.
-func (m *Manager) refusal(s *node.Step) *Problem {
+func (m *Manager) refusal(s *node.Step, c *call) *Problem {
 	switch {
 	case !s.StoreFailing().IsZero():
 		p := Problemf(CodeStoreFailed, "the state folder cannot be written")
@@ -121,7 +154,7 @@ func (m *Manager) refusal(s *node.Step) *Problem {
 		p.RetryAfter = 5
 		return p
 	}
-	return nil
+	return m.flight.refuse(&m.cfg, c)
 }
 
 func (m *Manager) sendProblem(err error, r *Request) *Problem {

@@ -45,19 +45,16 @@ func (m *Manager) Expire(ctx context.Context) {
 
 // expire does one look.
 func (m *Manager) expire(ctx context.Context, now time.Time) error {
+	deleted := false
 	for {
-		keys, err := m.store.ResultsBefore(ctx, now.Add(-m.cfg.TTL), expireBatch)
+		keys, err := m.outlived(ctx, now)
 		if err != nil {
 			return err
-		}
-		if len(keys) == 0 && m.cfg.MaxBytes > 0 {
-			if keys, err = m.overSize(ctx, now); err != nil {
-				return err
-			}
 		}
 		if len(keys) == 0 {
 			break
 		}
+		deleted = true
 		if err := m.commit(ctx, func(s *node.Step) error {
 			for _, k := range keys {
 				s.Store().ExpireExchange(k.ID)
@@ -67,10 +64,40 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	if err := m.commit(ctx, func(s *node.Step) error { m.sweepJobs(s, now); return nil }); err != nil {
+	if err := m.commit(ctx, func(s *node.Step) error {
+		m.sweepJobs(s, now)
+		s.Store().PruneKeys(now.Add(-KeepKeys))
+		return nil
+	}); err != nil {
 		return err
 	}
-	return m.purge(ctx, now)
+	if err := m.purge(ctx, now); err != nil {
+		return err
+	}
+	m.scrub = m.scrub || deleted
+	if m.scrub && m.cfg.Scrub != nil {
+		if err := m.cfg.Scrub(ctx); err != nil {
+			return err // again at the next look
+		}
+		m.scrub = false
+	}
+	return nil
+}
+
+// transientFor is how long a caller may take to read an answer that is not kept. When it has read it, it goes at once;
+// this is for what a stop of the site left.
+const transientFor = 10 * time.Minute
+
+// outlived gives exchanges whose content is to be deleted.
+func (m *Manager) outlived(ctx context.Context, now time.Time) ([]store.ExchangeKey, error) {
+	keys, err := m.store.ResultsBefore(ctx, now.Add(-m.cfg.TTL), expireBatch)
+	if err == nil && len(keys) == 0 {
+		keys, err = m.store.TransientBefore(ctx, now.Add(-transientFor), expireBatch)
+	}
+	if err == nil && len(keys) == 0 && m.cfg.MaxBytes > 0 {
+		keys, err = m.overSize(ctx, now)
+	}
+	return keys, err
 }
 
 // sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it.

@@ -35,6 +35,8 @@ type job struct {
 	expires time.Time          // not begun after it; zero: no deadline
 	stop    context.CancelFunc // ends the call
 	told    bool
+	// canceled says that the caller gave it up between intent and call.
+	canceled bool
 }
 
 // attempt is the number that the response carries: higher for every new try.
@@ -170,8 +172,11 @@ func (m *Manager) intend(s *node.Step, j *job) {
 	s.Hurry() // the callee is waiting to be called
 	m.slow = append(m.slow, slowJob{j, s.Now.Add(tellAfter)})
 	m.wantTick(s.Now)
-	s.OnCommit(func(*node.Step) {
-		if m.jobs[j.id] == j {
+	s.OnCommit(func(s *node.Step) {
+		if m.jobs[j.id] == j && j.canceled {
+			p := Problemf(CodeCanceled, "canceled before the call was begun")
+			m.concludeNow(s, j, 0, 0, p, func(s *node.Step) { m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived) })
+		} else if m.jobs[j.id] == j {
 			j.stop = m.tasks.run(func(ctx context.Context) { m.perform(ctx, j) })
 		}
 	})
@@ -224,10 +229,14 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 		return nil
 	}
 	if j != nil && j.state == jobCalling {
-		if j.stop != nil {
+		if j.canceled = true; j.stop != nil {
 			j.stop()
 		}
 		return nil
+	}
+	if j != nil && j.req != nil {
+		// The caller waits for this word. Where the request has not come, it is given when it comes.
+		m.refuse(s, d.Peer, j.id, j.attempt(), Problemf(CodeCanceled, "canceled before the call was begun"), j.arrived)
 	}
 	m.dropRequest(s, d.Peer, c.Exchange)
 	return nil

@@ -40,6 +40,8 @@ const (
 	StageCalling  = "calling"
 	StageAnswered = "answered"
 	StageReturned = "returned"
+	// StageCanceling is shown between a caller's wish to cancel and the far side's word.
+	StageCanceling = "canceling"
 
 	// stageUploading is before acceptance: parts of the request's body are stored, nothing is promised.
 	stageUploading = "uploading"
@@ -61,11 +63,16 @@ type Config struct {
 	Exchanges int                    // unfinished exchanges at most, 0: no limit
 	TTL       time.Duration          // how long finished exchanges of the callers' side are kept
 	MaxBytes  int64                  // of finished exchanges' content, 0: no limit
+	Flight    Flight                 // unfinished exchanges at most, of one caller and to one peer
 	Remember  time.Duration          // how long executed ids are kept at the callees' side
 	Upstreams Upstreams              // nil without an egress
 	Honoured  func(upstream string) bool
-	Now       func() time.Time // the site's clock; nil: time.Now
-	Log       zerolog.Logger
+	// CallbackDue, if set, is told that a callback became due; it must not wait.
+	CallbackDue func()
+	// Scrub, if set, takes what was deleted off the disk; called after results were deleted.
+	Scrub func(ctx context.Context) error
+	Now   func() time.Time // the site's clock; nil: time.Now
+	Log   zerolog.Logger
 }
 
 // Manager keeps every exchange of a site: calls that its callers made (Caller) and jobs that its
@@ -87,6 +94,14 @@ type Manager struct {
 	dueAt    time.Time // no deadline of a call passes before it; zero: none is watched
 	transits transits
 
+	watches   map[ID][]*Watch // by exchange; the zero id: all
+	unsaved   []unsavedCall   // calls whose stages are stored when they take long
+	lastEvent int64
+	claims    map[[32]byte]claim // keys whose first use is not durable yet
+	flight    flight
+
+	trips   roundTrips
+	scrub   bool // results were deleted since Scrub worked; belongs to Expire
 	dropped atomic.Int64
 	tasks   tasks
 }
@@ -117,7 +132,8 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 		cfg.Now = time.Now
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
-		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{}}
+		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
+		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight()}
 	m.tasks.ctx, m.tasks.cancel = context.WithCancel(context.Background())
 	return m
 }
@@ -259,14 +275,14 @@ func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
 // Written implements node.Handler.
 func (m *Manager) Written(s *node.Step, _ identity.ID, ref link.Ref) {
 	if c := m.calls[ID(ref)]; c != nil {
-		c.reach(StageWritten, s.Now)
+		m.reached(s, c, StageWritten, s.Now)
 	}
 }
 
 // Acked implements node.Handler.
 func (m *Manager) Acked(s *node.Step, _ identity.ID, a link.Acked) {
 	if c := m.calls[ID(a.Ref)]; c != nil && a.Kind == frame.KindReq {
-		c.reach(StageArrived, s.Now)
+		m.reached(s, c, StageArrived, s.Now)
 	}
 }
 
@@ -290,7 +306,7 @@ func (m *Manager) Tick(s *node.Step) {
 	m.tickAt = time.Time{}
 	m.tellSlow(s)
 	m.saveStages(s)
-	if len(m.slow) > 0 {
+	if len(m.slow)+len(m.unsaved) > 0 {
 		m.wantTick(s.Now)
 	}
 }

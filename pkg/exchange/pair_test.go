@@ -82,6 +82,7 @@ type host struct {
 	up     exchange.Upstreams
 	keep   time.Duration // Config.Remember; 0: an hour
 	ttl    time.Duration // Config.TTL; 0: an hour
+	flight exchange.Flight
 	m      *exchange.Manager
 	n      *node.Node
 	cancel context.CancelFunc
@@ -120,7 +121,7 @@ func (h *host) start() {
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer}}, Opener: opener,
 		Pipe: p, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps()}})
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour),
-		Remember: cmp.Or(h.keep, time.Hour), Log: log}, h.n, h.db)
+		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log}, h.n, h.db)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan error, 1)
 	go func() { h.done <- h.n.Run(ctx, h.m) }()

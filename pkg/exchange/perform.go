@@ -139,27 +139,30 @@ func (m *Manager) breakOff(ctx context.Context, j *job, status int, size int64, 
 // conclude ends a job: its last message, its row and the deletion of its request are one commit.
 func (m *Manager) conclude(j *job, status int, size int64, p *Problem, send func(*node.Step)) {
 	_ = m.loop.Do(func(s *node.Step) {
-		if m.jobs[j.id] != j {
-			return
+		if m.jobs[j.id] == j {
+			m.concludeNow(s, j, status, size, p, send)
 		}
-		send(s)
-		stage, state, now, nothing := StageAnswered, StateSucceeded, s.Now, int64(0)
-		patch := store.Patch{Stage: &stage, State: &state, Status: &status, ResBytes: &size, Ended: &now, Content: &nothing}
-		if p != nil {
-			state = StateFailed
-			if p.Code == CodeCanceled {
-				state = StateCanceled
-			}
-			patch.Problem, patch.Detail = &p.Code, &p.Detail
+	})
+}
+
+func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *Problem, send func(*node.Step)) {
+	send(s)
+	stage, state, now, nothing := StageAnswered, StateSucceeded, s.Now, int64(0)
+	patch := store.Patch{Stage: &stage, State: &state, Status: &status, ResBytes: &size, Ended: &now, Content: &nothing}
+	if p != nil {
+		state = StateFailed
+		if p.Code == CodeCanceled {
+			state = StateCanceled
 		}
-		s.Store().PatchExchange(j.id, store.SideEgress, patch)
-		s.Store().DropInboxExchange(j.id, -1)
-		m.release(s, j)
-		s.OnCommit(func(*node.Step) {
-			if m.jobs[j.id] == j {
-				delete(m.jobs, j.id) // only now: until here a repeated request must not find it unknown
-			}
-		})
+		patch.Problem, patch.Detail = &p.Code, &p.Detail
+	}
+	s.Store().PatchExchange(j.id, store.SideEgress, patch)
+	s.Store().DropInboxExchange(j.id, -1)
+	m.release(s, j)
+	s.OnCommit(func(*node.Step) {
+		if m.jobs[j.id] == j {
+			delete(m.jobs, j.id) // only now: until here a repeated request must not find it unknown
+		}
 	})
 }
 

@@ -57,6 +57,12 @@ const (
 	CodeCallerDenied    = "caller-denied"
 	CodeConnections     = "too-many-connections"
 	CodeCrossOrigin     = "cross-origin"
+	CodeKeyReused       = "key-reused"
+	CodeKeyBusy         = "key-busy"
+	CodeNameless        = "caller-unknown"
+	CodeRate            = "rate-limited"
+	CodeCallback        = "callback-refused"
+	CodeNotKept         = "answers-not-kept"
 )
 
 // Kind is what every problem of one code has in common.
@@ -105,5 +111,11 @@ var Kinds = map[string]Kind{
 	CodeCallerDenied:    {403, "This caller may not use the route", "http_request_denied", "Ask the ingress's operator to add the caller to the route."},
 	CodeConnections:     {429, "The caller holds too many connections", "connection_limit_reached", "Use fewer connections at once; see ingress.per_caller."},
 	CodeCrossOrigin:     {403, "A page of another site sent this request", "", "Send it from a page of the same origin, or from a program."},
+	CodeKeyReused:       {422, "The Idempotency-Key was used for another request", "http_request_error", "Use a new key for a new request."},
+	CodeKeyBusy:         {409, "A call with this Idempotency-Key is under way", "http_request_error", "Wait for the first call, or leave out Prefer: handling=strict to be joined to it."},
+	CodeNameless:        {403, "Only a caller with a name may ask for this", "", "Ask for one exchange by its id, or have the operator name the callers."},
+	CodeRate:            {429, "Too many calls", "connection_limit_reached", "Wait as long as Retry-After says; see limits in the config of the ingress."},
+	CodeCallback:        {403, "The callback's address is not allowed", "", "Ask the ingress's operator to add it to callbacks.allow."},
+	CodeNotKept:         {400, "This route keeps no answers", "http_request_error", "Hold the connection instead of asking for a callback."},
 	CodeGone:            {410, "The answer is no longer stored", "", "Send the request again if it is safe to do so."},
 }

@@ -2,11 +2,11 @@ package exchange
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
+	"unique"
 
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/node"
@@ -21,6 +21,10 @@ const metaHorizon = "horizon_ms"
 func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 	if err := m.recoverHorizon(ctx, s); err != nil {
 		return err
+	}
+	var err error
+	if m.lastEvent, err = m.store.LastEvent(ctx); err != nil {
+		return fmt.Errorf("recover events: %w", err)
 	}
 	var before ID
 	for {
@@ -96,11 +100,18 @@ func (m *Manager) recoverHorizon(ctx context.Context, s *node.Step) error {
 }
 
 func (m *Manager) recoverCall(e store.Exchange) {
-	c := &call{id: e.ID, peer: e.Peer, method: e.Method, keyed: e.Key != "", sent: max(e.Attempt, 1), stage: e.Stage, created: e.Created, deadline: e.Deadline, total: -1, content: -1}
-	if json.Unmarshal(e.Stages, &c.stages) != nil || c.stages == nil {
-		c.stages = map[string]int64{}
+	r := Request{Owner: e.Owner, Client: e.Caller}
+	c := &call{id: e.ID, peer: e.Peer, method: e.Method, sent: max(e.Attempt, 1), stage: e.Stage, created: e.Created, deadline: e.Deadline, total: -1, content: -1,
+		stages: parseStages(e.Stages), transient: e.Transient, client: unique.Make(r.party())}
+	for i, ms := range c.stages {
+		if ms != 0 {
+			c.recorded |= 1 << i // stored before, or too late to matter
+		}
 	}
-	m.calls[c.id] = c
+	if e.Callback != "" {
+		c.hook = &hook{url: e.Callback, notify: e.Notify}
+	}
+	m.enter(c)
 	m.watchDeadline(c)
 }
 

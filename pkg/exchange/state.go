@@ -3,22 +3,15 @@ package exchange
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"io"
-	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
-	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
 )
 
 // State implements Caller.
 func (m *Manager) State(ctx context.Context, id ID) (*State, error) {
-	row, err := m.store.Exchange(ctx, id, store.SideIngress)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, ErrUnknown
-	}
+	row, err := m.row(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -26,43 +19,29 @@ func (m *Manager) State(ctx context.Context, id ID) (*State, error) {
 	if row.State != StateRunning {
 		return st, nil
 	}
-	// A running exchange may be further than its row says.
-	err = m.sync(ctx, func(*node.Step) {
-		if c := m.calls[id]; c != nil {
-			st.Stage, st.Stages = c.stage, timesOf(c.stages)
-		}
-	})
-	return st, err
+	return st, m.refresh(ctx, []*State{st}) // it may be further than its row says
 }
 
 // StateOf turns a stored row into what people see.
 func (m *Manager) StateOf(row store.Exchange) *State {
 	st := &State{ID: row.ID, Peer: m.cfg.Peers[row.Peer], Upstream: row.Upstream, Method: row.Method, Target: row.Target, Stage: row.Stage,
-		State: row.State, Created: row.Created, Ended: row.Ended, Status: row.Status, ReqBytes: row.ReqBytes, ResBytes: row.ResBytes}
+		State: row.State, Created: row.Created, Ended: row.Ended, Status: row.Status, ReqBytes: row.ReqBytes, ResBytes: row.ResBytes,
+		Route: row.Route, Client: row.Caller, Owner: row.Owner, Deadline: row.Deadline, Expired: row.Expired, ReplayOf: row.ReplayOf, Keyed: row.Key != ""}
 	if row.Problem != "" {
 		st.Problem = &Problem{Code: row.Problem, Detail: row.Detail}
 	}
-	var stages map[string]int64
-	if json.Unmarshal(row.Stages, &stages) == nil {
-		st.Stages = timesOf(stages)
+	stages := parseStages(row.Stages)
+	st.Stages = stages.times()
+	if row.State == StateRunning {
+		st.Stage = shownStage(row.Stage, &stages)
 	}
 	return st
 }
 
-func timesOf(ms map[string]int64) map[string]time.Time {
-	out := make(map[string]time.Time, len(ms))
-	for k, v := range ms {
-		out[k] = time.UnixMilli(v)
-	}
-	return out
-}
-
 // Result implements Caller.
 func (m *Manager) Result(ctx context.Context, id ID) (*Response, error) {
-	row, err := m.store.Exchange(ctx, id, store.SideIngress)
+	row, err := m.row(ctx, id)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, ErrUnknown
 	case err != nil:
 		return nil, err
 	case row.State == StateRunning:

@@ -93,6 +93,13 @@ type Request struct {
 	Deadline time.Time // not begun after it; zero: none
 	Key      string    // the caller's own Idempotency-Key field, "" if none
 	Attempt  int       // at the egress: 1 for the first try
+	// What follows counts at the ingress only.
+	Owner     string // the caller's identity, "" if anonymous
+	Strict    bool   // a call with the key of one that runs is refused, not joined to it
+	Transient bool   // what is stored for it goes at its end
+	Callback  string // where the outcome is sent, "" for nowhere; Notify: each stage too
+	Notify    bool
+	ReplayOf  ID // the exchange that it repeats, the zero id for none
 	// NoCompress keeps the body out of any compression (a body that mixes secrets with text of others).
 	NoCompress bool
 }
@@ -111,6 +118,8 @@ type Response struct {
 	// PeerName is the answering site's name, for Proxy-Status; set at the ingress.
 	PeerName string
 	Exchange ID
+	// Replayed says that a call with the same Idempotency-Key was answered with this before, or waited for it.
+	Replayed bool
 }
 
 // Callee is what the egress tells of the server that answered.
@@ -139,11 +148,33 @@ type Caller interface {
 	//   - ErrWait: the wait is over and the exchange goes on;
 	//   - ctx.Err(): the caller left; the exchange goes on.
 	// If r.Body fails with a *Problem that problem is returned, and nothing was accepted.
+	//
+	// A call with the Idempotency-Key of one that was accepted before is joined to it: accepted gets the
+	// first one's id, the answer is the first one's. With wait 0 nobody waits.
 	Call(ctx context.Context, r *Request, wait time.Duration, accepted func(ID)) (*Response, error)
 	// State gives what is known of an exchange, or ErrUnknown.
 	State(ctx context.Context, id ID) (*State, error)
 	// Result gives the stored answer, or ErrUnknown, ErrPending, ErrGone, or the *Problem it ended with.
 	Result(ctx context.Context, id ID) (*Response, error)
+	// Await waits until the exchange has ended: nil, or ErrWait after wait, or ErrUnknown.
+	Await(ctx context.Context, id ID, wait time.Duration) error
+	// Cancel gives up an exchange; ErrUnknown if there is none. A finished one stays as it is.
+	Cancel(ctx context.Context, id ID) error
+	// List gives exchanges, the newest first.
+	List(ctx context.Context, f Filter) ([]*State, error)
+	// RetryAfter says in how many seconds to ask again for the answer to a call of that age, 1 to 300.
+	RetryAfter(peer string, age time.Duration) int
+	// Watch tells of news of an exchange, of all for the zero id; Events reads them in order, from a number on.
+	Watch(ctx context.Context, id ID) (*Watch, error)
+	Events(ctx context.Context, id ID, after int64, limit int) ([]Event, error)
+}
+
+// party is who a call counts for: the caller's name, or else its address.
+func (r *Request) party() string {
+	if r.Owner != "" {
+		return r.Owner
+	}
+	return r.Client
 }
 
 // Errors of Caller.
@@ -161,7 +192,7 @@ type State struct {
 	Upstream string
 	Method   string
 	Target   string
-	Stage    string // accepted, queued, written, arrived, calling, answered, returned
+	Stage    string // accepted, queued, written, arrived, calling, answered, returned; or canceling
 	State    string // running, succeeded, failed, canceled, uncertain
 	Created  time.Time
 	Ended    time.Time
@@ -170,6 +201,13 @@ type State struct {
 	Stages   map[string]time.Time
 	ReqBytes int64
 	ResBytes int64
+	Route    string
+	Client   string // the caller's address
+	Owner    string // the caller's identity, "" for anonymous
+	Deadline time.Time
+	Keyed    bool // the caller sent an Idempotency-Key
+	Expired  bool // request and answer are deleted
+	ReplayOf ID   // the exchange that it repeats; zero: none
 }
 
 // Upstreams is what an exchange needs of an egress. Safe for concurrent use.

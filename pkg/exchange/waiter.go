@@ -28,7 +28,9 @@ type waiter struct {
 	next     int64          // offset of what the caller reads next
 	total    int64
 	trailers Fields
-	taken    bool // the head was passed on
+	taken    bool   // the head was passed on
+	gone     bool   // the caller reads no further
+	closed   func() // called when it does; nil: nothing
 }
 
 // waiterMemory is how many bytes of body wait in memory for one slow caller; more wait in the store.
@@ -224,8 +226,12 @@ func (b *waiterBody) Close() error {
 	b.closed = true
 	b.w.mu.Lock()
 	left := !b.w.ended && b.w.leave != nil
-	leave := b.w.leave
+	leave, closed := b.w.leave, b.w.closed
+	b.w.gone, b.w.closed = true, nil
 	b.w.mu.Unlock()
+	if closed != nil {
+		closed()
+	}
 	if left {
 		leave()
 	}

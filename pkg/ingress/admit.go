@@ -53,3 +53,7 @@ func sameOrigin(r *http.Request) *exchange.Problem {
 	}
 	return nil
 }
+
+// mayAsk says whether a caller may see an exchange. What a caller made belongs to its name; what an anonymous caller made,
+// to whoever knows the id.
+func mayAsk(name string, st *exchange.State) bool { return st.Owner == name }

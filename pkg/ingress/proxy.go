@@ -33,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if reservedPath(path) {
-		s.serveOwn(w, r, path)
+		s.serveOwn(w, r, path, name)
 		return
 	}
 	rt := s.find(r.Host, path)
@@ -59,11 +59,11 @@ type call struct {
 	rt       *route
 	name     string // of the caller; "" if anonymous
 	out      *exchange.Request
+	body     *requestBody // nil without one
 	begun    time.Time
 	accepted atomic.Bool
 	about    about
-	wait     time.Duration
-	applied  bool // the caller's own wait preference
+	patience patience
 	written  int64
 }
 
@@ -76,14 +76,39 @@ func (c *call) serve(target httptarget.Target) {
 	} else if c.answeredHere(target) {
 		return
 	} else if c.out, p = c.s.build(c.r, c.rt, target); p == nil {
-		p = c.s.newBody(c.w, c.r, c.out, c.rt.maxBody)
+		if p = c.prefer(); p == nil {
+			p = c.s.newBody(c.w, c.r, c.out, c.rt.maxBody)
+			c.body, _ = c.out.Body.(*requestBody)
+		}
+		if p == nil {
+			p = c.admit()
+		}
 	}
 	if p != nil {
 		c.end(c.s.problem(c.w, c.r, p, c.about), p.Code)
 		return
 	}
-	c.wait, c.applied = c.s.wait(c.r, c.rt)
 	c.carry()
+}
+
+// prefer reads how the caller wants to wait.
+func (c *call) prefer() (p *exchange.Problem) {
+	prefs := readPreferences(c.r.Header)
+	if url := c.r.Header.Get(callbackField); url != "" {
+		prefs.callback = url
+	}
+	c.out.Owner, c.out.Strict, c.out.Transient = c.name, prefs.strict, c.rt.transient
+	if prefs.callback != "" {
+		if c.rt.transient {
+			return exchange.Problemf(exchange.CodeNotKept, "keep: none on this route; a callback needs a stored answer")
+		}
+		if p = c.s.checkCallback(prefs.callback); p != nil {
+			return p
+		}
+		c.out.Callback, c.out.Notify = prefs.callback, c.r.Header.Get(notifyField) == "stages"
+	}
+	c.patience = c.s.wait(prefs, c.rt)
+	return nil
 }
 
 // carry makes the call and writes what comes of it.
@@ -92,7 +117,7 @@ func (c *call) carry() {
 	defer cancel()
 	defer context.AfterFunc(c.s.stopped, cancel)()
 
-	resp, err := c.s.caller.Call(ctx, c.out, c.wait, func(id exchange.ID) {
+	resp, err := c.s.caller.Call(ctx, c.out, c.patience.wait, func(id exchange.ID) {
 		c.out.Exchange = id
 		c.accepted.Store(true)
 	})
@@ -101,8 +126,9 @@ func (c *call) carry() {
 	}
 	switch {
 	case err == nil:
-		c.s.trips.add(c.rt.peerName, time.Since(c.begun))
 		c.answer(resp)
+	case c.patience.async && errors.Is(err, exchange.ErrWait):
+		c.later()
 	case c.r.Context().Err() != nil:
 		c.end(499, "caller-left") // nobody is there to read an answer
 	default:
@@ -130,12 +156,12 @@ func (c *call) problem(err error) *exchange.Problem {
 // overdue is the end of the wait: the exchange goes on, and its stage decides what is late.
 func (c *call) overdue() *exchange.Problem {
 	c.about.stage = c.stage()
-	p := exchange.Problemf(exchange.CodeTimeoutResponse, "the request has arrived, no answer came within %s", c.wait)
+	p := exchange.Problemf(exchange.CodeTimeoutResponse, "the request has arrived, no answer came within %s", c.patience.wait)
 	switch c.about.stage {
 	case "", "accepted", "queued", "written":
 		p = exchange.Problemf(exchange.CodeTimeoutAck, "the request is stored here and waits for its way to %s", c.rt.peerName)
 	}
-	p.RetryAfter = c.s.trips.retryAfter(c.rt.peerName, time.Since(c.begun))
+	p.RetryAfter = c.s.caller.RetryAfter(c.rt.peerName, time.Since(c.begun))
 	return p
 }
 
@@ -145,7 +171,7 @@ func (c *call) withRetry(p *exchange.Problem) *exchange.Problem {
 		return p
 	}
 	later := *p
-	later.RetryAfter = c.s.trips.retryAfter(c.rt.peerName, 0)
+	later.RetryAfter = c.s.caller.RetryAfter(c.rt.peerName, 0)
 	return &later
 }
 
@@ -177,8 +203,8 @@ func (c *call) end(status int, code string) {
 	}
 	if c.out != nil {
 		e = e.Str("trace_id", traceID(c.out.Fields))
-		if b, ok := c.out.Body.(*requestBody); ok {
-			e = e.Int64("bytes_in", b.read)
+		if c.body != nil {
+			e = e.Int64("bytes_in", c.body.read)
 		}
 	}
 	e.Int64("bytes_out", c.written).Dur("rtt_ms", time.Since(c.begun)).Msg("exchange done")

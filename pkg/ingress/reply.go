@@ -3,7 +3,6 @@ package ingress
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -34,8 +33,12 @@ func (c *call) answer(resp *exchange.Response) {
 	h.Add("Proxy-Status", c.s.answered(c.peerName(resp), resp.Status))
 	h["Hoft-Exchange"] = []string{c.about.id}
 	h.Add("Server-Timing", timing(time.Since(c.begun), resp.Callee.Duration))
-	if c.applied {
-		h.Add("Preference-Applied", fmt.Sprintf("wait=%d", int(c.wait/time.Second)))
+	c.setApplied(h)
+	if resp.Replayed {
+		h.Set("Hoft-Replayed", "true")
+	}
+	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
+		h.Add("Vary", "Prefer") // another caller may get 202 (RFC 7240 section 2)
 	}
 	err := out.send()
 	c.written = out.written

@@ -49,13 +49,16 @@ func (s *Server) build(r *http.Request, rt *route, target httptarget.Target) (*e
 		Scheme:   scheme(r, target),
 		Host:     r.Host,
 		Client:   s.client(r),
-		Key:      r.Header.Get("Idempotency-Key"),
 		Length:   r.ContentLength,
 
 		NoCompress: rt.plain,
 	}
 	if rt.stripped != "" {
 		out.Target, _ = rt.strip.Strip(target.Raw)
+	}
+	var p *exchange.Problem
+	if out.Key, p = idempotencyKey(r.Header); p != nil {
+		return nil, p
 	}
 	if p := setDeadline(out, rt, r.Header.Get(deadlineField)); p != nil {
 		return nil, p
@@ -94,7 +97,11 @@ func onlyOptional(protocols []string) bool {
 
 // fields are the end-to-end fields and what this hop adds.
 func (s *Server) fields(r *http.Request, scheme string, fields exchange.Fields, rt *route) exchange.Fields {
-	out := httpfields.Without(httpfields.Strip(fields), deadlineField)
+	out := httpfields.Strip(fields)
+	for _, name := range []string{deadlineField, callbackField, notifyField} {
+		out = httpfields.Without(out, name)
+	}
+	out = passPreferences(out)
 	if s.callers.Known() {
 		out = httpfields.Without(out, s.callers.Field()) // it is for this site alone
 	}
@@ -133,8 +140,13 @@ func scheme(r *http.Request, target httptarget.Target) string {
 	return "http"
 }
 
-// deadlineField lets a caller end its call earlier than the route would.
-const deadlineField = "Hoft-Deadline"
+const (
+	// deadlineField lets a caller end its call earlier than the route would.
+	deadlineField = "Hoft-Deadline"
+	// callbackField is where the outcome is to be sent; with notifyField "stages" each stage too.
+	callbackField = "Hoft-Callback-Url"
+	notifyField   = "Hoft-Callback-Events"
+)
 
 func setDeadline(out *exchange.Request, rt *route, wish string) *exchange.Problem {
 	limit := rt.deadline

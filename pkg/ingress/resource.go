@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,15 +15,17 @@ import (
 
 const (
 	ownPath       = "/.hoft"
-	exchangesPath = "/.hoft/v1/exchanges/"
+	exchangesRoot = "/.hoft/v1/exchanges"
+	exchangesPath = exchangesRoot + "/"
+	eventsPath    = "/.hoft/v1/events"
 	problemsPath  = "/.hoft/problems/"
 )
 
-// own is the first path segment that never reaches a callee, however it is written.
-var own, _ = httptarget.ParsePrefix(ownPath)
+// ownPrefix is the first path segment that never reaches a callee, however it is written.
+var ownPrefix, _ = httptarget.ParsePrefix(ownPath)
 
 func reservedPath(path string) bool {
-	_, ok := own.Cut(path)
+	_, ok := ownPrefix.Cut(path)
 	return ok
 }
 
@@ -40,34 +41,70 @@ func reserved(r *http.Request) bool {
 func readOnly(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // serveOwn answers below /.hoft/.
-func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path string) {
+func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path, name string) {
 	if p := sameOrigin(r); p != nil {
 		s.problem(w, r, p, about{})
 		return
 	}
-	if !readOnly(r) {
+	rest, below := strings.CutPrefix(path, exchangesPath)
+	one := below && !strings.Contains(rest, "/")
+	if !readOnly(r) && !(one && r.Method == http.MethodDelete) {
 		w.Header().Set("Content-Length", "0")
 		w.Header().Set("Allow", "GET, HEAD")
+		if one {
+			w.Header().Set("Allow", "GET, HEAD, DELETE")
+		}
 		extendWrite(w)
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	if rest, ok := strings.CutPrefix(path, exchangesPath); ok {
-		name, what, sub := strings.Cut(rest, "/")
-		id, err := uuid.Parse(name)
-		switch {
-		case err != nil || id.String() != name:
-			s.problem(w, r, unknownExchange(), about{})
-			return
-		case !sub:
-			s.serveState(w, r, id)
-			return
-		case what == "response":
-			s.serveResponse(w, r, id)
-			return
+	switch {
+	case path == exchangesRoot:
+		s.serveList(w, r, name)
+	case path == eventsPath:
+		s.serveAllEvents(w, r, name)
+	case below:
+		s.serveExchange(w, r, rest, name)
+	default:
+		s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "there is no such resource below %s/", ownPath), about{})
+	}
+}
+
+// serveExchange answers for one exchange: its state, response or events. One that belongs to another caller is unknown.
+func (s *Server) serveExchange(w http.ResponseWriter, r *http.Request, rest, name string) {
+	text, what, sub := strings.Cut(rest, "/")
+	id, err := uuid.Parse(text)
+	if err != nil || id.String() != text {
+		s.problem(w, r, unknownExchange(), about{})
+		return
+	}
+	if sub && what != "response" && what != "events" {
+		s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "there is no such resource below %s/", ownPath), about{})
+		return
+	}
+	state, err := s.caller.State(r.Context(), id)
+	if err == nil && !mayAsk(name, state) {
+		err = exchange.ErrUnknown
+	}
+	if err == nil && r.Method == http.MethodDelete {
+		s.serveCancel(w, r, id)
+		return
+	}
+	if err == nil && what != "events" && state.State == exchange.StateRunning {
+		if err = s.longPoll(w, r, id); err == nil {
+			state, err = s.caller.State(r.Context(), id)
 		}
 	}
-	s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "there is no such resource below %s/", ownPath), about{})
+	switch {
+	case err != nil:
+		s.problem(w, r, s.ownFailure(err), about{})
+	case !sub:
+		s.pending(w, r.Context(), http.StatusOK, state)
+	case what == "response":
+		s.serveResponse(w, r, state)
+	default:
+		s.serveEvents(w, r, state)
+	}
 }
 
 func unknownExchange() *exchange.Problem {
@@ -83,6 +120,8 @@ type stateJSON struct {
 	Stage     string        `json:"stage"`
 	CreatedAt time.Time     `json:"createdAt"`
 	EndedAt   time.Time     `json:"endedAt,omitzero"`
+	Deadline  time.Time     `json:"deadline,omitzero"` // not begun after it
+	ReplayOf  string        `json:"replayOf,omitzero"`
 	Metadata  metadataJSON  `json:"metadata"`
 	Response  *responseJSON `json:"response,omitzero"`
 	Error     *problemJSON  `json:"error,omitzero"`
@@ -107,24 +146,6 @@ type responseJSON struct {
 	Href    string              `json:"href"`
 }
 
-// serveState answers 200 for every known exchange, whatever became of it.
-func (s *Server) serveState(w http.ResponseWriter, r *http.Request, id exchange.ID) {
-	state, err := s.caller.State(r.Context(), id)
-	if err != nil {
-		s.problem(w, r, s.ownFailure(err), about{})
-		return
-	}
-	body := s.describeState(r.Context(), state)
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Hoft-Exchange", id.String())
-	if !body.Done {
-		h.Set("Retry-After", strconv.Itoa(s.trips.retryAfter(state.Peer, time.Since(state.Created))))
-	}
-	writeJSON(w, http.StatusOK, body)
-}
-
 func (s *Server) describeState(ctx context.Context, state *exchange.State) stateJSON {
 	id := state.ID.String()
 	out := stateJSON{ID: id, Name: "exchanges/" + id, Status: statusWord(state), Done: state.State != "running", Stage: state.Stage,
@@ -133,10 +154,19 @@ func (s *Server) describeState(ctx context.Context, state *exchange.State) state
 	if state.Ended.IsZero() {
 		out.EndedAt = time.Time{}
 	}
+	if !state.Deadline.IsZero() {
+		out.Deadline = state.Deadline.UTC()
+	}
+	if state.ReplayOf != (exchange.ID{}) {
+		out.ReplayOf = state.ReplayOf.String()
+	}
 	switch {
 	case !out.Done:
 	case state.State == "succeeded":
 		out.Response = &responseJSON{Status: state.Status, Href: exchangesPath + id + "/response"}
+		if state.Expired {
+			break
+		}
 		if resp, err := s.caller.Result(ctx, state.ID); err == nil {
 			out.Response.Headers = headerMap(resp.Fields)
 			_ = resp.Body.Close()
@@ -187,20 +217,11 @@ func headerMap(fields exchange.Fields) map[string][]string {
 }
 
 // serveResponse gives the stored answer as it was: status, fields, body.
-func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request, id exchange.ID) {
-	state, err := s.caller.State(r.Context(), id)
-	if err != nil {
-		s.problem(w, r, s.ownFailure(err), about{})
-		return
-	}
-	a := about{id: id.String(), peer: state.Peer, stage: state.Stage}
-	resp, err := s.caller.Result(r.Context(), id)
+func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request, state *exchange.State) {
+	a := about{id: state.ID.String(), peer: state.Peer, stage: state.Stage}
+	resp, err := s.caller.Result(r.Context(), state.ID)
 	if errors.Is(err, exchange.ErrPending) {
-		w.Header().Set("Retry-After", strconv.Itoa(s.trips.retryAfter(state.Peer, time.Since(state.Created))))
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Hoft-Exchange", a.id)
-		writeJSON(w, http.StatusAccepted, s.describeState(r.Context(), state))
+		s.pending(w, r.Context(), http.StatusAccepted, state)
 		return
 	}
 	if err != nil {
@@ -213,20 +234,6 @@ func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request, id exchan
 		return
 	}
 	s.replay(w, r, state, resp)
-}
-
-func (s *Server) replay(w http.ResponseWriter, r *http.Request, state *exchange.State, resp *exchange.Response) {
-	if state.Method == http.MethodHead {
-		resp.Length = 0 // there is no body to be of that length
-	}
-	o := &reply{w: w, method: r.Method, resp: resp}
-	o.head(w.Header())
-	w.Header().Add("Proxy-Status", s.answered(state.Peer, resp.Status))
-	w.Header().Set("Hoft-Exchange", state.ID.String())
-	if err := o.send(); err != nil {
-		reset(r)
-		panic(http.ErrAbortHandler)
-	}
 }
 
 // ownFailure gives the problem for an error of State or Result.

@@ -116,7 +116,8 @@ func TestOwnResources(t *testing.T) {
 		"braces":          {"GET " + exchangesPath + "{" + id + "}", "GET", nil, 404, "unknown-exchange", "-"},
 		"other part":      {"GET " + exchangesPath + id + "/x", "GET", nil, 404, "no-route", "-"},
 		"unknown problem": {"GET " + problemsPath + "x", "GET", nil, 404, "no-route", "-"},
-		"delete":          {"DELETE " + exchangesPath + id, "GET", nil, 405, "", ""},
+		"put":             {"PUT " + exchangesPath + id, "GET", nil, 405, "", ""},
+		"delete":          {"DELETE " + exchangesPath + id + "/response", "GET", nil, 405, "", ""},
 		"post":            {"POST /.hoft/", "GET", nil, 405, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,32 +132,17 @@ func TestOwnResources(t *testing.T) {
 					t.Errorf("header %s, want %s", h, want)
 				}
 			}
-			if c.status == 405 && g.Header.Get("Allow") != "GET, HEAD" {
+			allow := "GET, HEAD"
+			if name == "put" {
+				allow += ", DELETE"
+			}
+			if c.status == 405 && g.Header.Get("Allow") != allow {
 				t.Errorf("Allow %q", g.Header.Get("Allow"))
 			}
 			if c.status == 202 && g.Header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
 		})
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	var trips roundTrips
-	if got := trips.retryAfter("b", 0); got != 1 {
-		t.Errorf("knowing nothing: %d", got)
-	}
-	for i := range 2 * tripsKept {
-		trips.add("b", time.Duration(i)*time.Second)
-	}
-	for age, want := range map[time.Duration]int{0: 75, 70 * time.Second: 5, 74500 * time.Millisecond: 1, time.Hour: 1} {
-		if got := trips.retryAfter("b", age); got != want {
-			t.Errorf("age %s: %d, want %d", age, got, want)
-		}
-	}
-	trips.add("slow", time.Hour)
-	if got := trips.retryAfter("slow", 0); got != 300 {
-		t.Errorf("slow: %d", got)
 	}
 }
 

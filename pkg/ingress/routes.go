@@ -25,6 +25,9 @@ type route struct {
 	maxBody  int64         // 0: no limit
 	plain    bool          // bodies of this route are never compressed
 	callers  []string      // who may use it; empty: everybody that is let in
+
+	async     bool // callers are answered 202 at once
+	transient bool // answers are not kept
 }
 
 // newRoutes gives the routes in the order in which they are tried: by host, then the longest path.
@@ -49,7 +52,8 @@ func newRoutes(cfg config.Ingress, peers map[string]identity.ID) ([]route, error
 
 func newRoute(cfg config.Ingress, c config.Route) (route, error) {
 	r := route{pattern: c.Path, peerName: c.Peer, upstream: c.Upstream,
-		wait: c.Wait, deadline: c.Deadline, maxBody: int64(c.MaxBody), plain: c.Compress == "off", callers: c.Callers}
+		wait: c.Wait, deadline: c.Deadline, maxBody: int64(c.MaxBody), plain: c.Compress == "off", callers: c.Callers,
+		async: c.Mode == "async", transient: c.Keep == "none"}
 	if c.Host != "" {
 		r.host = newHostPattern(c.Host)
 	}

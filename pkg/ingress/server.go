@@ -51,10 +51,14 @@ type Server struct {
 	trusted []netip.Prefix
 	routes  []route
 	waitMax time.Duration
-	trips   roundTrips
 	callers *callers.Set
 	conns   *connections
 	stall   time.Duration
+
+	receivers    Receivers // nil: no callbacks
+	callerMeters meters
+	peerMeters   meters
+
 	http    *http.Server
 	stop    context.CancelFunc
 	stopped context.Context
@@ -114,6 +118,20 @@ func protocols() *http.Protocols {
 	p.SetHTTP2(true)
 	p.SetUnencryptedHTTP2(true)
 	return p
+}
+
+// Options are the choices that not every server has. Zero members stand for none.
+type Options struct {
+	Limits    Limits
+	Receivers Receivers
+}
+
+// With adds options; before the first call.
+func (s *Server) With(o Options) *Server {
+	s.callerMeters = meters{what: "one caller may send", calls: o.Limits.CallerCalls, bytes: o.Limits.CallerBytes}
+	s.peerMeters = meters{what: "all callers together may send to one peer", calls: o.Limits.PeerCalls, bytes: o.Limits.PeerBytes}
+	s.receivers = o.Receivers
+	return s
 }
 
 // Serve takes connections from l until Shutdown, with TLS where the configuration has a certificate; it returns nil then.

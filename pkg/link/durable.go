@@ -78,6 +78,7 @@ func (l *Link) Snapshot() State {
 	if l.rtt.measured {
 		l.st.SRTT, l.st.RTTVar = l.rtt.smoothed, l.rtt.variation
 	}
+	l.st.Learned = l.size.learned(l.cfg.Pipe)
 	l.staged = l.st.LastID
 	l.staging.Union(l.fresh)
 	l.fresh = nil

@@ -36,11 +36,16 @@ type Config struct {
 	Heartbeat time.Duration
 	// InitialRTT is assumed until the first round trip was measured.
 	InitialRTT time.Duration
-	// MaxFiles is how many own files may be in transit.
+	// MaxFiles is how many own files may be in transit. Bulk uses three quarters of it at most.
 	MaxFiles int
+	// MaxFile is the largest file that the pipe takes, in bytes; the safe size is learned below it.
+	MaxFile int64
+	// Pipe names the pipe: what was learned of one is not true of another.
+	Pipe string
 	// FrameBytes is where packing closes a frame, in bytes of claims.
 	FrameBytes int
-	// WindowMessages and WindowBytes bound what is held in memory; the rest of the outbox stays in the store.
+	// WindowMessages and WindowBytes bound what is in transit and held in memory; the rest of the outbox stays in the
+	// store. Bulk uses three quarters of both at most.
 	WindowMessages, WindowBytes int
 	// MaxRanges bounds the out-of-order ranges kept of what was received.
 	MaxRanges int
@@ -64,6 +69,9 @@ func (c Config) Defaults() Config {
 	set(&c.Heartbeat, time.Minute)
 	set(&c.InitialRTT, time.Second)
 	num(&c.MaxFiles, 256)
+	if c.MaxFile <= 0 {
+		c.MaxFile = 500e6
+	}
 	num(&c.FrameBytes, 1<<20)
 	num(&c.WindowMessages, 4096)
 	num(&c.WindowBytes, 8<<20)
@@ -87,6 +95,7 @@ type State struct {
 	LastSeen         time.Time
 	Seen             frame.Ranges
 	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
+	Learned          Learned   // what was learned of the pipe; zero: nothing yet
 }
 
 // Prio orders what goes first into a frame.
@@ -132,6 +141,9 @@ type file struct {
 	hello   bool
 	seen    bool
 	lost    bool
+	cut     bool
+	// restored: written by an earlier run.
+	restored bool
 }
 
 // Link is one link; see the package comment for its use.
@@ -145,7 +157,10 @@ type Link struct {
 	winBytes  int
 	queues    [numPrio][]*item
 	done      frame.Ranges // own ids acked or withdrawn
-	loadedTo  uint64       // own ids up to here are in the window or done; above, up to last, only in the store
+	loadedTo  uint64       // own ids up to here are in the window or done; above, up to last, they may be only in the store
+	smallTo   uint64       // the same of messages before PrioBulk; not below loadedTo
+	lastSmall uint64       // highest id of those that were left to the store
+	settled   bool         // the first loads are over, and restored files may still have to be dropped
 	committed uint64       // own ids up to here are durable
 	staged    uint64       // own ids in the commit under way
 	reserved  uint64       // file numbers below are durably reserved
@@ -171,9 +186,11 @@ type Link struct {
 
 	rtt       rtt
 	loss      loss
+	size      sizes
 	hello     hello
 	lastWrite time.Time
 	retryAt   time.Time // writing failed: not before
+	fullAt    time.Time // writing failed: nothing but small files before
 	failures  int
 	answers   bucket // frames that answer a wrong pair
 	answerDue bool
@@ -229,12 +246,13 @@ func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
 	l.st.SeqReserved = l.nextSeq + seqBlock
 	l.run = frame.Run{FirstSeq: l.nextSeq, FirstID: l.st.LastID + 1}
 	binary.BigEndian.PutUint64(l.run.Rand[:], l.cfg.Rand.Uint64())
-	l.committed = l.st.LastID
+	l.committed, l.lastSmall = l.st.LastID, l.st.LastID
 	l.stored = l.st.Seen.Clone()
 	l.top, _ = l.stored.Max()
 	l.topAt = now
 	l.rtt = newRTT(l.cfg.InitialRTT, l.st.SRTT, l.st.RTTVar)
 	l.loss = newLoss()
+	l.size = newSizes(l.cfg, st.Learned)
 	l.hello.due = now
 	l.answers = bucket{tokens: answerBurst, at: now}
 	l.urgent = true

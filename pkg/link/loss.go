@@ -109,9 +109,13 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 		f.later += later
 		if !f.seen && x.Seen.Contains(f.seq) {
 			f.seen = true
+			if f.size <= l.size.floor {
+				l.size.count(f.size, false)
+			}
 			later++
 		}
 	}
+	l.size.heard(now, x.Seen, x.Cut)
 	for i := 0; i < len(l.files); {
 		if f := l.files[i]; f.seen && f.pending == 0 {
 			l.dropFile(f, true)
@@ -121,9 +125,12 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 	}
 	for _, c := range x.Cut {
 		for _, f := range l.files {
-			if f.seq == c[0] && !f.lost && !f.seen && int64(c[1]) < f.size {
+			if f.seq == c[0] && !f.cut && !f.seen && int64(c[1]) < f.size {
+				f.cut = true
 				l.stats.FilesCut++
-				l.requeue(f)
+				if !f.lost {
+					l.requeue(f)
+				}
 			}
 		}
 	}
@@ -151,6 +158,7 @@ func (l *Link) detectLost(now time.Time) {
 		}
 		if f.later >= l.loss.threshold || !now.Before(f.at.Add(limit)) {
 			l.stats.FilesLost++
+			l.size.vanished(now, f.seq, f.size)
 			l.loss.lost[l.loss.nextLost] = f.seq
 			l.loss.nextLost = (l.loss.nextLost + 1) % len(l.loss.lost)
 			l.requeue(f)
@@ -178,6 +186,7 @@ func (l *Link) requeueOverdue(now time.Time) {
 		if size += f.size; size > f.size && (size > probeBytes || now.Before(f.at.Add(overdue))) {
 			return
 		}
+		l.size.vanished(now, f.seq, f.size)
 		l.requeue(f)
 	}
 }
@@ -244,6 +253,9 @@ func (l *Link) Deadline(now time.Time) time.Time {
 	}
 	if l.st.PeerEpoch == 0 {
 		return at
+	}
+	if now.Before(l.fullAt) {
+		sooner(l.fullAt)
 	}
 	sooner(l.ackDue)
 	if l.answerDue {

@@ -17,14 +17,28 @@ func (l *Link) Submit(kinds []Outgoing) (items []Item) {
 		items[i] = it
 		l.held.messages++
 		l.held.bytes += int64(len(it.Data))
-		// Later messages wait in the store as soon as one does: order of loading is by id.
-		if l.loadedTo == it.ID-1 && l.hasRoom() {
-			l.window(it)
-			l.loadedTo = it.ID
-		}
+		l.admit(it)
 	}
 	l.urgent = true
 	return items
+}
+
+// admit takes a new message into the window. As soon as one waits in the store, later ones of its sort do too:
+// order of loading is by id. Small ones do not wait for bulk.
+func (l *Link) admit(it Item) {
+	next, room := l.loadedTo == it.ID-1, l.hasRoom(it.Prio)
+	switch small := it.Prio < PrioBulk; {
+	case small && room && l.smallTo >= l.lastSmall, !small && room && next:
+		l.window(it)
+		if next {
+			l.loadedTo = it.ID
+		}
+		if l.smallTo >= l.lastSmall {
+			l.smallTo = it.ID
+		}
+	case small:
+		l.lastSmall = it.ID
+	}
 }
 
 // Outgoing is a message before it has an id.
@@ -42,10 +56,13 @@ type Frame struct {
 }
 
 type pendingWrite struct {
-	f     *file
-	items []*item
-	nonce string
-	hello bool
+	f      *file
+	items  []*item
+	bytes  int  // of its messages
+	acks   bool // an ack was due
+	answer bool // the peer is to be told the live pair
+	nonce  string
+	hello  bool
 	// stale says that the epoch pair changed meanwhile: the peer will ignore what is being written.
 	stale bool
 }
@@ -58,8 +75,12 @@ func (l *Link) Next(now time.Time) *Frame {
 	l.detectLost(now)
 	helloDue := l.helloDue(now)
 	var take []*item
-	if l.st.PeerEpoch != 0 && !helloDue && l.inTransit() < l.cfg.MaxFiles {
-		take = l.take()
+	if n := l.inTransit(); l.st.PeerEpoch != 0 && !helloDue && n < l.cfg.MaxFiles {
+		most := PrioCall
+		if n < shareOf(PrioBulk, l.cfg.MaxFiles) {
+			most = PrioBulk
+		}
+		take = l.take(most, l.frameBytes(), now.Before(l.fullAt))
 	}
 	ackOnly := len(take) == 0
 	if ackOnly && !helloDue && !l.ackOnlyDue(now) {
@@ -70,10 +91,11 @@ func (l *Link) Next(now time.Time) *Frame {
 	if l.nextSeq+seqAhead > l.st.SeqReserved {
 		l.urgent = true // reserve more
 	}
-	w := &pendingWrite{f: f, items: take, hello: helloDue}
+	w := &pendingWrite{f: f, items: take, hello: helloDue, acks: !l.ackDue.IsZero(), answer: l.answerDue}
 	fr := &Frame{Seq: f.seq}
 	fr.Lines, w.nonce = l.lines(now, f.seq, take, helloDue)
 	for _, x := range take {
+		w.bytes += len(x.Data)
 		f.ids.Add(x.ID, x.ID)
 	}
 	l.writing = w
@@ -92,11 +114,15 @@ func (l *Link) inTransit() int {
 	return n
 }
 
-// take picks queued messages greedily by priority up to the frame's size.
-func (l *Link) take() []*item {
+// take picks queued messages greedily by priority, down to most, up to limit bytes; one message is taken whatever its
+// size. onlySmall: no file above the size that an outbox without room still takes.
+func (l *Link) take(most Prio, limit int, onlySmall bool) []*item {
 	var out []*item
+	if onlySmall {
+		limit = smallFrame
+	}
 	size := 0
-	for p := range l.queues {
+	for p := range most + 1 {
 		q := l.queues[p]
 		keep := q[:0]
 		for i, x := range q {
@@ -104,7 +130,7 @@ func (l *Link) take() []*item {
 			case x.done:
 				x.queued = false
 				continue
-			case x.ID > l.committed || size > 0 && size+len(x.Data) > l.cfg.FrameBytes:
+			case x.ID > l.committed || (size > 0 || onlySmall) && size+len(x.Data) > limit:
 				keep = append(keep, q[i])
 				continue
 			}
@@ -182,16 +208,15 @@ func (l *Link) Wrote(now time.Time, size int64, err error) {
 		for _, x := range w.items {
 			l.enqueue(x)
 		}
-		l.failures++
-		l.retryAt = now.Add(min(writeRetry<<min(l.failures-1, 10), writeRetryMax))
-		if l.ackDue.IsZero() {
-			l.ackDue = l.retryAt
-		}
+		l.failed(now, w)
 		return
 	}
-	l.failures = 0
+	if !now.Before(l.fullAt) {
+		l.failures = 0
+	}
 	f := w.f
 	f.at, f.size = now, size
+	l.size.wrote(f.seq, size, w.bytes)
 	l.lastWrite = now
 	l.loss.wrote(f.seq, now)
 	l.stats.FilesWritten++
@@ -216,7 +241,26 @@ func (l *Link) Wrote(now time.Time, size int64, err error) {
 	}
 }
 
+// failed has the write tried again after a pause. The outbox may be too full, or the file too large: until the pause
+// is over small files are tried all the same, for acks let the other side remove files.
+func (l *Link) failed(now time.Time, w *pendingWrite) {
+	l.failures++
+	pause := min(writeRetry<<min(l.failures-1, 10), writeRetryMax)
+	small := w.bytes <= smallFrame
+	if small {
+		l.retryAt = now.Add(pause)
+	} else {
+		l.retryAt = now.Add(smallRetry)
+	}
+	l.fullAt = now.Add(pause)
+	if l.ackDue.IsZero() && w.acks {
+		l.ackDue = l.retryAt
+	}
+	l.answerDue = l.answerDue || w.answer
+}
+
 const (
+	smallRetry    = 25 * time.Millisecond
 	writeRetry    = 250 * time.Millisecond
 	writeRetryMax = 30 * time.Second
 )

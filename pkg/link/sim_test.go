@@ -22,12 +22,15 @@ type world struct {
 	sides [2]*side
 	air   []flying
 	fault faults
+	cfg   link.Config
 	mute  [2]bool // this side's files are lost, all of them
 	files int
 }
 
 type faults struct {
 	drop, cut, dup float64
+	maxSize        int // longer files are cut there
+	swallow        int // longer files are lost
 	delay          time.Duration
 	crash          float64 // per event
 	commitDelay    time.Duration
@@ -49,6 +52,9 @@ type side struct {
 	disk  disk
 	dead  bool
 	epoch int // restarts
+
+	onWrite func(size int64)
+	onGet   func(text string)
 
 	staged   *staged
 	pending  staged
@@ -76,7 +82,11 @@ type staged struct {
 }
 
 func newWorld(t *testing.T, seed uint64, f faults) *world {
-	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.UnixMilli(1_763_800_000_000), fault: f}
+	return newWorldOf(t, seed, f, link.Config{WindowMessages: 64})
+}
+
+func newWorldOf(t *testing.T, seed uint64, f faults, cfg link.Config) *world {
+	w := &world{t: t, cfg: cfg, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.UnixMilli(1_763_800_000_000), fault: f}
 	for n := range w.sides {
 		w.sides[n] = &side{w: w, n: n, id: identity.ID{byte(n + 1)}, got: map[string]int{}, sentText: map[uint64]string{}}
 		w.sides[n].disk = disk{rows: map[uint64]link.Item{}, sent: map[uint64]link.SentFile{}, got: map[uint64]bool{}}
@@ -89,9 +99,15 @@ func newWorld(t *testing.T, seed uint64, f faults) *world {
 
 func (s *side) start() {
 	s.dead, s.staged, s.pending = false, nil, staged{}
-	s.l = link.New(link.Config{Self: s.id, Peer: s.w.sides[1-s.n].id, Rkt: func() string { return "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" },
-		Caps: []string{"req", "res"}, Rand: s.w.rnd, WindowMessages: 64}, s.disk.state, s.w.now, 0)
-	s.l.SetHeld(int64(len(s.disk.rows)), 0)
+	cfg := s.w.cfg
+	cfg.Self, cfg.Peer, cfg.Rkt = s.id, s.w.sides[1-s.n].id, func() string { return "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }
+	cfg.Caps, cfg.Rand = []string{"req", "res"}, s.w.rnd
+	s.l = link.New(cfg, s.disk.state, s.w.now, 0)
+	var bytes int64
+	for _, r := range s.disk.rows {
+		bytes += int64(len(r.Data))
+	}
+	s.l.SetHeld(int64(len(s.disk.rows)), bytes)
 	var seqs []uint64
 	for q := range s.disk.sent {
 		seqs = append(seqs, q)
@@ -106,28 +122,30 @@ func (s *side) start() {
 }
 
 func (s *side) load() {
-	for after, k := s.l.NeedLoad(); k > 0; after, k = s.l.NeedLoad() {
+	for q := s.l.NeedLoad(); q.N > 0; q = s.l.NeedLoad() {
 		var ids []uint64
-		for id := range s.disk.rows {
-			if id > after && id <= s.l.CommittedID() {
+		for id, row := range s.disk.rows {
+			if id > q.After && id <= s.l.CommittedID() && (!q.Small || row.Prio < link.PrioBulk) {
 				ids = append(ids, id)
 			}
 		}
 		sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
 		var items []link.Item
-		for _, id := range ids[:min(len(ids), k)] {
+		for _, id := range ids[:min(len(ids), q.N)] {
 			items = append(items, s.disk.rows[id])
 		}
-		s.l.Load(items, after, k, s.l.CommittedID())
+		s.l.Load(items, q, s.l.CommittedID())
 	}
 }
 
-func (s *side) submit(text string) {
+func (s *side) submit(text string) { s.submitPrio(text, link.PrioCall) }
+
+func (s *side) submitPrio(text string, p link.Prio) {
 	tail, err := frame.EncodeTail(frame.KindReq, []byte(`{"text":"`+text+`"}`), nil, false)
 	if err != nil {
 		s.w.t.Fatal(err)
 	}
-	s.pending.rows = append(s.pending.rows, s.l.Submit([]link.Outgoing{{Kind: frame.KindReq, Prio: link.PrioCall, Tail: tail}})...)
+	s.pending.rows = append(s.pending.rows, s.l.Submit([]link.Outgoing{{Kind: frame.KindReq, Prio: p, Tail: tail}})...)
 }
 
 func (s *side) drain() {
@@ -215,6 +233,9 @@ func (s *side) put(f *link.Frame) {
 		size += len(c)
 	}
 	s.l.Wrote(w.now, int64(size), nil)
+	if s.onWrite != nil {
+		s.onWrite(int64(size))
+	}
 	copies := 1
 	if w.mute[s.n] {
 		return
@@ -226,13 +247,23 @@ func (s *side) put(f *link.Frame) {
 		copies--
 	}
 	for range copies {
+		if w.fault.swallow > 0 && size > w.fault.swallow {
+			continue
+		}
 		fl := flying{at: w.now.Add(time.Millisecond), to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines}
 		if w.fault.delay > 0 {
 			fl.at = fl.at.Add(time.Duration(w.rnd.Int64N(int64(w.fault.delay))))
 		}
+		came := size
 		if w.rnd.Float64() < w.fault.cut {
-			fl.raw = fl.raw[:w.rnd.IntN(len(fl.raw))]
-			fl.file.Whole, fl.file.Cut, fl.file.Size = false, true, fl.file.Size/2
+			came = w.rnd.IntN(size)
+		}
+		if w.fault.maxSize > 0 {
+			came = min(came, w.fault.maxSize)
+		}
+		if came < size {
+			fl.raw = wholeLines(fl.raw, came)
+			fl.file.Whole, fl.file.Cut, fl.file.Size = false, true, int64(came)
 			fl.at = fl.at.Add(5 * time.Second) // settle
 			if len(fl.raw) == 0 {
 				continue // nothing credible: set aside without a word
@@ -240,6 +271,16 @@ func (s *side) put(f *link.Frame) {
 		}
 		w.air = append(w.air, fl)
 	}
+}
+
+// wholeLines gives the lines that lie within the first n bytes.
+func wholeLines(lines [][]byte, n int) [][]byte {
+	for i, l := range lines {
+		if n -= len(l); n < 0 {
+			return lines[:i]
+		}
+	}
+	return lines
 }
 
 func (s *side) receive(f flying) {
@@ -258,6 +299,9 @@ func (s *side) receive(f flying) {
 		own, _ := s.l.Epoch()
 		key := fmt.Sprintf("%d/%d/%s", own, d.PeerEpoch, d.Data)
 		s.got[key]++
+		if s.onGet != nil {
+			s.onGet(string(d.Data))
+		}
 		s.pending.got = append(s.pending.got, d.ID)
 	}
 	s.drain()

@@ -6,8 +6,20 @@ import (
 	"github.com/hoft/hoft/pkg/frame"
 )
 
-func (l *Link) hasRoom() bool {
-	return len(l.items) < l.cfg.WindowMessages && l.winBytes < l.cfg.WindowBytes
+// bulkShare is the part of the window, and of the files in transit, that bulk may fill: the rest is kept
+// for control and calls, so that no body delays them by more than the frame that is being written.
+const bulkShare = 0.75
+
+func (l *Link) hasRoom(p Prio) bool {
+	return len(l.items) < shareOf(p, l.cfg.WindowMessages) && l.winBytes < shareOf(p, l.cfg.WindowBytes)
+}
+
+// shareOf is how much of a limit messages of a priority may use up.
+func shareOf(p Prio, limit int) int {
+	if p < PrioBulk {
+		return limit
+	}
+	return int(bulkShare * float64(limit))
 }
 
 func (l *Link) window(it Item) *item {
@@ -34,39 +46,84 @@ func (l *Link) enqueue(x *item) {
 	*q = append(*q, x)
 }
 
-// NeedLoad says which rows of the outbox to give to Load: ids above after, at most n, none if n is 0.
-func (l *Link) NeedLoad() (after uint64, n int) {
-	if l.loadedTo >= l.committed || !l.hasRoom() {
-		return 0, 0
+// Query asks for rows of the outbox: ids above After, at most N, ascending; none if N is 0.
+// Small asks for rows with a priority before PrioBulk only.
+type Query struct {
+	After uint64
+	N     int
+	Small bool
+}
+
+// NeedLoad says which rows of the outbox to give to Load. Small messages have a way of their own past bulk
+// that waits in the store.
+func (l *Link) NeedLoad() Query {
+	if l.smallTo < min(l.lastSmall, l.committed) {
+		if n := l.roomFor(PrioCall); n > 0 {
+			return Query{After: l.smallTo, N: n, Small: true}
+		}
+		return Query{}
 	}
-	return l.loadedTo, min(l.cfg.WindowMessages-len(l.items), loadBatch)
+	if l.loadedTo < l.committed {
+		return Query{After: l.loadedTo, N: l.roomFor(PrioBulk)}
+	}
+	return Query{}
 }
 
 // loadBatch bounds one read of the outbox.
 const loadBatch = 512
 
-// Load takes outbox rows that NeedLoad asked for, ascending. asked and n are what NeedLoad gave; upTo
-// is the highest committed id when the rows were read. Ids between the rows are not held any more.
-func (l *Link) Load(rows []Item, asked uint64, n int, upTo uint64) {
+// roomFor is how many messages of the usual size the window still takes, at most loadBatch.
+func (l *Link) roomFor(p Prio) int {
+	if !l.hasRoom(p) {
+		return 0
+	}
+	n := min(shareOf(p, l.cfg.WindowMessages)-len(l.items), loadBatch)
+	if l.held.messages > 0 {
+		usual := int(min(max(l.held.bytes/l.held.messages, 1), frame.MaxMessage))
+		n = min(n, max((shareOf(p, l.cfg.WindowBytes)-l.winBytes)/usual, 1))
+	}
+	return n
+}
+
+// Load takes the outbox rows that NeedLoad asked for, ascending; upTo is the highest committed id when they
+// were read. Where all rows were asked for, ids between them are not held any more.
+func (l *Link) Load(rows []Item, q Query, upTo uint64) {
 	end := upTo
-	if len(rows) == n && n > 0 {
-		end = rows[n-1].ID
+	if len(rows) == q.N && q.N > 0 {
+		end = rows[q.N-1].ID
 	}
-	if asked != l.loadedTo || end < asked {
-		return // an answer to an older question
+	if q.Small {
+		if q.After != l.smallTo || end < q.After {
+			return // an answer to an older question
+		}
+		for _, r := range rows {
+			l.take1(r)
+		}
+		l.smallTo = end
+		return
 	}
-	prev := asked
+	if q.After != l.loadedTo || end < q.After {
+		return
+	}
+	prev := q.After
 	for _, r := range rows {
 		l.done.Add(prev+1, r.ID-1)
 		prev = r.ID
-		if !l.done.Contains(r.ID) {
-			x := l.window(r)
-			x.sent = r.ID < l.run.FirstID // an earlier run may have written it
-			l.adopt(x)
-		}
+		l.take1(r)
 	}
 	l.done.Add(prev+1, end)
-	l.loadedTo = end
+	l.loadedTo, l.smallTo = end, max(l.smallTo, end)
+	l.forgetEmpty()
+}
+
+// take1 puts one stored message into the window, unless it is there or done.
+func (l *Link) take1(r Item) {
+	if l.items[r.ID] != nil || l.done.Contains(r.ID) {
+		return
+	}
+	x := l.window(r)
+	x.sent = r.ID < l.run.FirstID // an earlier run may have written it
+	l.adopt(x)
 }
 
 // SetHeld tells how much of the outbox was not acked at start.
@@ -75,7 +132,7 @@ func (l *Link) SetHeld(messages, bytes int64) { l.held = counts{messages, bytes}
 // RestoreFile tells of a file that an earlier run wrote: its messages are not due before its time.
 // To be called before Load, in ascending order of seq.
 func (l *Link) RestoreFile(s SentFile) {
-	l.files = append(l.files, &file{seq: s.Seq, at: s.At, size: s.Size, ids: s.IDs})
+	l.files = append(l.files, &file{seq: s.Seq, at: s.At, size: s.Size, ids: s.IDs, restored: true})
 }
 
 // adopt connects a loaded message with the restored file that carries it.
@@ -92,16 +149,31 @@ func (l *Link) adopt(x *item) {
 
 // DropEmpty forgets restored files that carry nothing which is still held; to be called after the first Loads.
 func (l *Link) DropEmpty() {
-	kept := l.files[:0]
-	for _, f := range l.files {
-		if f.pending > 0 {
-			kept = append(kept, f)
-			continue
-		}
-		l.changes.SentAcked.Add(f.seq, f.seq)
-		l.changes.Remove = append(l.changes.Remove, f.seq)
+	l.settled = true
+	l.forgetEmpty()
+}
+
+// forgetEmpty drops restored files of which every message is known to be done. What waits in the store may
+// still be theirs.
+func (l *Link) forgetEmpty() {
+	if !l.settled {
+		return
 	}
-	l.files = kept
+	kept, open := l.files[:0], false
+	for _, f := range l.files {
+		switch hi, _ := f.ids.Max(); {
+		case f.pending > 0 || !f.restored:
+		case hi <= l.loadedTo:
+			l.changes.SentAcked.Add(f.seq, f.seq)
+			l.changes.Remove = append(l.changes.Remove, f.seq)
+			continue
+		default:
+			open = true
+		}
+		kept = append(kept, f)
+	}
+	clear(l.files[len(kept):])
+	l.files, l.settled = kept, open
 }
 
 func (l *Link) unqueue(x *item) {
@@ -127,8 +199,11 @@ func (l *Link) Withdraw(ids frame.Ranges) {
 	}
 }
 
-// MayBeWritten says whether a message can have reached the pipe.
+// MayBeWritten says whether a message can have reached the pipe, or may in a moment.
 func (l *Link) MayBeWritten(id uint64) bool {
+	if w := l.writing; w != nil && w.f.ids.Contains(id) {
+		return true
+	}
 	if x := l.items[id]; x != nil {
 		return x.sent
 	}

@@ -138,14 +138,14 @@ func (c *Core) Quiet() bool {
 func linkRow(p identity.ID, st link.State) store.Link {
 	return store.Link{Peer: p, Epoch: st.Epoch, PeerEpoch: st.PeerEpoch, LastID: st.LastID, SeqReserved: st.SeqReserved,
 		Contig: st.Contig, OOO: st.OOO, PeerBase: st.PeerBase, PeerLast: st.PeerLast, AckedContig: st.AckedContig,
-		AckedOOO: st.AckedOOO, PeerCaps: st.PeerCaps, SRTT: st.SRTT, RTTVar: st.RTTVar, LastSeen: st.LastSeen, Seen: st.Seen, Runs: runsJSON(st.PeerRun)}
+		AckedOOO: st.AckedOOO, PeerCaps: st.PeerCaps, SRTT: st.SRTT, RTTVar: st.RTTVar, LastSeen: st.LastSeen, Seen: st.Seen, Runs: jsonOf(st.PeerRun), Learned: jsonOf(st.Learned)}
 }
 
-// runsJSON is how the store keeps the peer's run.
-func runsJSON(r frame.Run) []byte {
-	b, err := json.Marshal(r)
+// jsonOf is how the store keeps the peer's run and what was learned of the pipe.
+func jsonOf(v any) []byte {
+	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // two numbers and eight bytes always encode
+		panic(err) // numbers, a time and a folder's name always encode
 	}
 	return b
 }
@@ -158,7 +158,13 @@ func StateOf(r store.Link) link.State {
 			run = frame.Run{} // learned anew from the next frame
 		}
 	}
-	return link.State{PeerRun: run, Epoch: r.Epoch, PeerEpoch: r.PeerEpoch, LastID: r.LastID, SeqReserved: r.SeqReserved, Contig: r.Contig, OOO: r.OOO,
+	var learned link.Learned
+	if len(r.Learned) > 0 {
+		if err := json.Unmarshal(r.Learned, &learned); err != nil {
+			learned = link.Learned{} // likewise
+		}
+	}
+	return link.State{PeerRun: run, Learned: learned, Epoch: r.Epoch, PeerEpoch: r.PeerEpoch, LastID: r.LastID, SeqReserved: r.SeqReserved, Contig: r.Contig, OOO: r.OOO,
 		PeerBase: r.PeerBase, PeerLast: r.PeerLast, AckedContig: r.AckedContig, AckedOOO: r.AckedOOO, PeerCaps: r.PeerCaps,
 		SRTT: r.SRTT, RTTVar: r.RTTVar, LastSeen: r.LastSeen, Seen: r.Seen}
 }

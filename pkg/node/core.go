@@ -10,6 +10,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -99,12 +100,19 @@ type Write struct {
 	Lines [][]byte
 }
 
-// Load is a piece of the outbox to read: ids above After and not above UpTo, at most N rows.
+// Load is a piece of the outbox to read, by Rows: ids not above UpTo count.
 type Load struct {
-	Peer  identity.ID
-	After uint64
-	N     int
-	UpTo  uint64
+	Peer identity.ID
+	link.Query
+	UpTo uint64
+}
+
+// Rows reads what a Load asks for.
+func (q Load) Rows(ctx context.Context, r store.Reader) ([]store.Out, error) {
+	if q.Small {
+		return r.OutboxBefore(ctx, q.Peer, uint8(link.PrioBulk), q.After, q.N)
+	}
+	return r.Outbox(ctx, q.Peer, q.After, q.N)
 }
 
 // Core is everything a site knows and decides. Not safe for concurrent use.
@@ -124,7 +132,7 @@ type Core struct {
 	failing  time.Time // since when commits fail; zero: they do not
 	retryAt  time.Time // when the failed commit is tried again; zero: it is under way
 	writing  map[identity.ID]bool
-	writeErr map[identity.ID]error // of the last write
+	writeErr map[identity.ID]error // why writing fails
 	loading  map[identity.ID]bool
 	pruned   map[identity.ID]uint64 // records of files below are deleted
 	lazyAt   time.Time              // when a change that nobody waits for is committed at the latest
@@ -229,9 +237,12 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 
 // Wrote tells the outcome of one of Effects.Writes.
 func (c *Core) Wrote(now time.Time, peer identity.ID, size int64, err error) {
-	c.writing[peer], c.writeErr[peer] = false, err
+	c.writing[peer] = false
 	l := c.links[peer]
 	l.Wrote(now, size, err)
+	if err != nil || l.WriteFailures() == 0 { // small files may still go where larger ones fail
+		c.writeErr[peer] = err
+	}
 	c.drain(now, peer, l)
 }
 
@@ -241,7 +252,7 @@ func (c *Core) Loaded(q Load, rows []store.Out, err error) {
 	if err != nil {
 		return
 	}
-	c.links[q.Peer].Load(Items(rows, q.UpTo), q.After, q.N, q.UpTo)
+	c.links[q.Peer].Load(Items(rows, q.UpTo), q.Query, q.UpTo)
 }
 
 // Tick lets time pass.
@@ -277,9 +288,9 @@ func (c *Core) Take(now time.Time) Effects {
 			}
 			c.drain(now, p, l)
 		}
-		if after, n := l.NeedLoad(); n > 0 && !c.loading[p] {
+		if q := l.NeedLoad(); q.N > 0 && !c.loading[p] {
 			c.loading[p] = true
-			c.out.Loads = append(c.out.Loads, Load{Peer: p, After: after, N: n, UpTo: l.CommittedID()})
+			c.out.Loads = append(c.out.Loads, Load{Peer: p, Query: q, UpTo: l.CommittedID()})
 		}
 	}
 	c.commit(now)

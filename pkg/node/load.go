@@ -82,12 +82,12 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, now time.
 		l.RestoreFile(link.SentFile{Seq: s.Seq, Nonce: s.Nonce, At: s.At, IDs: s.IDs, Size: s.Size})
 		known[s.Seq] = true
 	}
-	for after, k := l.NeedLoad(); k > 0; after, k = l.NeedLoad() {
-		out, err := opt.Store.Outbox(ctx, p.ID, after, k)
+	for q := l.NeedLoad(); q.N > 0; q = l.NeedLoad() {
+		out, err := Load{Peer: p.ID, Query: q}.Rows(ctx, opt.Store)
 		if err != nil {
 			return nil, err
 		}
-		l.Load(Items(out, l.CommittedID()), after, k, l.CommittedID())
+		l.Load(Items(out, l.CommittedID()), q, l.CommittedID())
 	}
 	l.DropEmpty()
 	for _, e := range own { // written by an earlier run that did not live to record it: its content is sent again

@@ -257,7 +257,7 @@ func (n *Node) carryOut(ctx context.Context, e Effects) {
 		n.io.Go(func() {
 			err := n.opt.Store.Commit(ctx, c.Batch)
 			if err != nil && ctx.Err() == nil {
-				n.opt.Log.Error().Err(err).Msg("cannot store changes; trying again. Check free space and the state folder")
+				n.reader.quiet.trouble(n.opt.Log.Error, time.Now(), "", "cannot store changes; trying again. Check free space and the state folder", err)
 			}
 			n.tell(ctx, func(now time.Time) { n.core.Committed(now, err) })
 		})
@@ -267,9 +267,9 @@ func (n *Node) carryOut(ctx context.Context, e Effects) {
 	}
 	for _, l := range e.Loads {
 		n.io.Go(func() {
-			rows, err := n.opt.Store.Outbox(ctx, l.Peer, l.After, l.N)
+			rows, err := l.Rows(ctx, n.opt.Store)
 			if err != nil && ctx.Err() == nil {
-				n.opt.Log.Error().Err(err).Msg("cannot read the outbox; trying again")
+				n.reader.quiet.trouble(n.opt.Log.Error, time.Now(), "", "cannot read the outbox; trying again", err)
 			}
 			n.tell(ctx, func(time.Time) { n.core.Loaded(l, rows, err) })
 		})

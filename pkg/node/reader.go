@@ -35,7 +35,7 @@ type Reader struct {
 	names  map[identity.ID]string
 	log    zerolog.Logger
 	marks  map[frame.Name]seal.Mark // of files that are not complete yet
-	quiet  quiet
+	quiet  *quiet
 
 	mu      sync.Mutex
 	scanErr error // of the last scan
@@ -52,7 +52,7 @@ const maxMarks = 4096
 // NewReader makes a reader for the peers, opener and pipe of opt.
 func NewReader(opt Options) *Reader {
 	r := &Reader{pipe: opt.Pipe, opener: opt.Opener, names: map[identity.ID]string{}, log: opt.Log, marks: map[frame.Name]seal.Mark{},
-		quiet: quiet{}, files: map[identity.ID]*FileStats{}}
+		quiet: newQuiet(), files: map[identity.ID]*FileStats{}}
 	for _, p := range opt.Peers {
 		r.names[p.ID] = p.Name
 		r.files[p.ID] = &FileStats{Refused: map[seal.Reason]uint64{}}
@@ -72,7 +72,7 @@ func (n *Node) read(ctx context.Context) {
 	}
 	for first := true; ; first = false {
 		files, err := n.opt.Pipe.Scan(time.Now())
-		n.reader.noteScan(err)
+		n.reader.noteScan(time.Now(), err)
 		for _, f := range files {
 			if ctx.Err() != nil {
 				return
@@ -90,12 +90,12 @@ func (n *Node) read(ctx context.Context) {
 	}
 }
 
-func (r *Reader) noteScan(err error) {
+func (r *Reader) noteScan(now time.Time, err error) {
 	r.mu.Lock()
 	r.scanErr = err
 	r.mu.Unlock()
 	if err != nil {
-		r.log.Error().Err(err).Msg("cannot scan the inbox; trying again")
+		r.quiet.trouble(r.log.Error, now, "", "cannot scan the inbox; trying again", err)
 	}
 }
 
@@ -109,7 +109,7 @@ func (r *Reader) File(now time.Time, f pipe.File, hand Hand) {
 	if err != nil {
 		delete(r.marks, f.Name)
 		if !errors.Is(err, pipe.ErrGone) {
-			r.log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot read a file of the inbox")
+			r.quiet.trouble(r.log.Warn, now, f.Name.String(), "cannot read a file of the inbox", err)
 		}
 		return
 	}
@@ -151,12 +151,12 @@ func (r *Reader) refuse(now time.Time, f pipe.File, data []byte, res seal.Result
 		reason = res.Err.Reason
 	}
 	r.count(f.Name.Sender, func(s *FileStats) { s.refuse(reason) })
-	if n, ok := r.quiet.allow(f.Name.Sender, reason, now); ok {
+	if n, ok := r.quiet.allow(f.Name.Sender, string(reason), now); ok {
 		r.log.Warn().Str("peer", r.names[f.Name.Sender]).Str("file", f.Name.String()).Str("reason", string(reason)).
 			Int("like_this_before", n).Str("action", refusedAction(reason)).Msg("file refused")
 	}
 	if err := r.pipe.Quarantine(f, data, string(reason)); err != nil && !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
-		r.log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot set a file aside")
+		r.quiet.trouble(r.log.Warn, now, f.Name.String(), "cannot set a file aside", err)
 	}
 }
 
@@ -187,36 +187,4 @@ func (r *Reader) Stats() map[identity.ID]FileStats {
 		out[id] = c
 	}
 	return out
-}
-
-// quiet lets one line per peer and reason into the log each minute: whoever can write into the folder
-// must not be able to fill the disk with messages.
-type quiet map[quietKey]*quietCount
-
-type quietKey struct {
-	peer   identity.ID
-	reason seal.Reason
-}
-
-type quietCount struct {
-	last       time.Time
-	suppressed int
-}
-
-const quietFor = time.Minute
-
-// allow says whether to log now, and how many lines were held back since the last one.
-func (q quiet) allow(peer identity.ID, reason seal.Reason, now time.Time) (suppressed int, ok bool) {
-	c := q[quietKey{peer, reason}]
-	if c == nil {
-		q[quietKey{peer, reason}] = &quietCount{last: now}
-		return 0, true
-	}
-	if now.Sub(c.last) < quietFor {
-		c.suppressed++
-		return 0, false
-	}
-	suppressed = c.suppressed
-	c.last, c.suppressed = now, 0
-	return suppressed, true
 }

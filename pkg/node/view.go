@@ -5,7 +5,7 @@ import (
 	"github.com/hoft/hoft/pkg/seal"
 )
 
-// WriteFailing gives the error of the last write to a peer; nil: it succeeded.
+// WriteFailing says why files for a peer cannot be written; nil: they can.
 func (c *Core) WriteFailing(peer identity.ID) error { return c.writeErr[peer] }
 
 // ScanFailing gives the error of the last scan of the inbox; nil: it succeeded. Safe for concurrent use.

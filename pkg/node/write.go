@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/pipe"
 )
@@ -31,12 +33,12 @@ func (n *Node) write(ctx context.Context, w Write) {
 		buffers.Put(bp)
 	}
 	if err != nil && ctx.Err() == nil {
-		ev := n.opt.Log.Error().Err(err).Str("peer", n.peers[w.Peer].Name).Str("file", w.Name.String())
+		text := "cannot write to the outbox; trying again"
 		if errors.Is(err, pipe.ErrExists) {
-			ev.Msg("this name was used already: a second copy of this site may run on the same folder")
-		} else {
-			ev.Msg("cannot write to the outbox; trying again")
+			text = "this name was used already: a second copy of this site may run on the same folder"
 		}
+		level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[w.Peer].Name) }
+		n.reader.quiet.trouble(level, time.Now(), w.Name.String(), text, err)
 	}
 	n.tell(ctx, func(now time.Time) { n.core.Wrote(now, w.Peer, size, err) })
 }
@@ -56,13 +58,13 @@ func (n *Node) sealFrame(dst []byte, w Write) ([]byte, error) {
 func (n *Node) clean(own []frame.Name, consumed []any) {
 	for _, name := range own {
 		if _, err := n.opt.Pipe.RemoveOwn(name); err != nil {
-			n.opt.Log.Warn().Err(err).Str("file", name.String()).Msg("cannot remove an own file from the outbox")
+			n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), name.String(), "cannot remove an own file from the outbox", err)
 		}
 	}
 	for _, t := range consumed {
 		f := t.(pipe.File)
 		if err := n.opt.Pipe.Remove(f); err != nil && !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
-			n.opt.Log.Warn().Err(err).Str("file", f.Name.String()).Msg("cannot remove a handled file from the inbox")
+			n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), f.Name.String(), "cannot remove a handled file from the inbox", err)
 		}
 	}
 }

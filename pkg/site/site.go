@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 	if err := s.loadKeys(); err != nil {
 		return nil, err
 	}
-	if s.db, err = store.Open(cfg.StateDir, store.Options{}); err != nil {
+	if s.db, err = store.Open(cfg.StateDir, store.Options{SecureDelete: cfg.Results.SecureDelete}); err != nil {
 		return nil, err
 	}
 	if err := s.openPipe(); err != nil {
@@ -88,6 +89,11 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		if s.ingress, err = ingress.New(*cfg.Ingress, cfg.Name, ids, s.manager, log.With().Str("component", "ingress").Logger()); err != nil {
 			return nil, err
 		}
+		limits, err := ingress.ReadLimits(cfg.Limits)
+		if err != nil {
+			return nil, err
+		}
+		s.ingress.With(ingress.Options{Limits: limits})
 	}
 	s.admin = admin.NewServer(s.places, admin.NewMonitor(s.watched(roles), s.places.Listen()))
 	return s, nil
@@ -153,10 +159,14 @@ func (s *Site) buildNode() error {
 	s.node = node.New(node.Options{Self: s.self.ID(), Peers: peers, Opener: opener, Pipe: s.pipe, Store: s.db,
 		Log: s.log.With().Str("component", "node").Logger(),
 		Link: link.Config{Caps: exchange.Caps(), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
-			MaxFiles: cfg.Pipe.MaxFiles},
+			MaxFiles: cfg.Pipe.MaxFiles, MaxFile: int64(cfg.Pipe.MaxFile), Pipe: strings.ToValidUTF8(cfg.Pipe.Outbox, "?"),
+			WindowMessages: cfg.Limits.TransitMessages, WindowBytes: int(cfg.Limits.TransitBytes)},
 		Limits: node.Limits{OutboxMessages: int64(cfg.Limits.OutboxMessages), OutboxBytes: int64(cfg.Limits.OutboxBytes)}})
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
-		Log: s.log.With().Str("component", "exchange").Logger()}
+		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
+	if cfg.Results.SecureDelete {
+		mc.Scrub = s.db.Scrub
+	}
 	if cfg.Ingress != nil {
 		mc.Inline = int(cfg.Ingress.Inline)
 	}

@@ -3,22 +3,24 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 )
 
 const exColumns = `id, side, peer, upstream, route, method, target, caller, stage, state, attempt, oep, key, created, deadline,
- stages, status, problem, detail, req_bytes, res_bytes, ended`
+ stages, status, problem, detail, req_bytes, res_bytes, ended, owner, callback, notify, replay_of, transient`
 
 const (
-	sqlNewExchange = `INSERT INTO exchanges (` + exColumns + `, expired) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)
+	sqlNewExchange = `INSERT INTO exchanges (` + exColumns + `, expired) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)
  ON CONFLICT (id, side) DO NOTHING`
 	sqlRewriteExchange = `UPDATE exchanges SET peer = ?, upstream = ?, route = ?, method = ?, target = ?, caller = ?, stage = ?,
  state = ?, attempt = ?, oep = ?, key = ?, created = ?, deadline = ?, stages = ?, status = ?, problem = ?, detail = ?,
- req_bytes = ?, res_bytes = ?, ended = ? WHERE id = ? AND side = ?`
+ req_bytes = ?, res_bytes = ?, ended = ?, owner = ?, callback = ?, notify = ?, replay_of = ?, transient = ? WHERE id = ? AND side = ?`
 
-	sqlExpireRows    = `UPDATE exchanges SET expired = 1, held = NULL WHERE id = ? AND ended > 0 AND expired = 0`
+	// What a caller said goes with the content; what is left says that there was a call, and how it ended.
+	sqlExpireRows    = `UPDATE exchanges SET expired = 1, held = NULL, target = '', caller = '', key = '', callback = '', detail = '' WHERE id = ? AND ended > 0 AND expired = 0`
 	sqlHeld          = `SELECT coalesce(sum(held), 0) FROM exchanges WHERE id = ? AND ended > 0`
 	sqlPurgeExchange = `DELETE FROM exchanges WHERE id = ?`
 	sqlContent       = `SELECT (SELECT coalesce(sum(size), 0) FROM inbox WHERE exchange = ?)
@@ -35,7 +37,9 @@ const (
 
 var (
 	sqlResultsBefore = fmt.Sprintf(sqlEndedParts, 0)
-	sqlEndedBefore   = `SELECT id, side, ended FROM (SELECT * FROM (` + fmt.Sprintf(sqlEndedParts, 0) + `) UNION ALL SELECT * FROM (` +
+	sqlTransient     = `SELECT id, side, ended FROM exchanges INDEXED BY exchanges_transient
+ WHERE transient = 1 AND expired = 0 AND ended > 0 AND ended < ? ORDER BY ended, id, side LIMIT ?`
+	sqlEndedBefore = `SELECT id, side, ended FROM (SELECT * FROM (` + fmt.Sprintf(sqlEndedParts, 0) + `) UNION ALL SELECT * FROM (` +
 		fmt.Sprintf(sqlEndedParts, 1) + `)) ORDER BY ended, id, side LIMIT ?`
 )
 
@@ -49,7 +53,7 @@ func (t *tx) putExchange(e *Exchange) error {
 	k := exKey{e.ID, e.Side}
 	rest := []any{e.Peer[:], e.Upstream, e.Route, e.Method, e.Target, e.Caller, e.Stage, e.State, int64(e.Attempt), int64(e.Oep),
 		e.Key, toMilli(e.Created), toMilli(e.Deadline), orNil(e.Stages), int64(e.Status), e.Problem, e.Detail, e.ReqBytes,
-		e.ResBytes, toMilli(e.Ended)}
+		e.ResBytes, toMilli(e.Ended), e.Owner, e.Callback, toBool(e.Notify), idOrNil(&e.ReplayOf), toBool(e.Transient)}
 	n, err := t.s.exec(sqlNewExchange, append([]any{e.ID[:], int64(e.Side)}, rest...)...)
 	if err != nil {
 		return err
@@ -177,7 +181,12 @@ func (t *tx) uncountReopened(k exKey) error {
 
 func (t *tx) expireExchange(id *[16]byte) error { return t.giveUp(id, sqlExpireRows) }
 
-func (t *tx) purgeExchange(id *[16]byte) error { return t.giveUp(id, sqlPurgeExchange) }
+func (t *tx) purgeExchange(id *[16]byte) error {
+	if _, err := t.s.exec(sqlDropCallbacks, id[:]); err != nil {
+		return err
+	}
+	return t.giveUp(id, sqlPurgeExchange)
+}
 
 // giveUp deletes the content of an exchange and runs a statement on its rows, which count no more.
 // (RETURNING would save a statement, but costs more: it fills a temporary table.)
@@ -195,8 +204,10 @@ func (t *tx) giveUp(id *[16]byte, rows string) error {
 }
 
 func (t *tx) expireContent(id *[16]byte) error {
-	if _, err := t.s.exec(sqlExpireInbox, id[:]); err != nil {
-		return err
+	for _, query := range []string{sqlExpireInbox, sqlDropEvents, sqlDropDelivered} {
+		if _, err := t.s.exec(query, id[:]); err != nil {
+			return err
+		}
 	}
 	return t.expireOutbox(id)
 }
@@ -268,6 +279,15 @@ func (f *ExchangeFilter) statement(s *session) (query string, args []any, err er
 		where += " AND state = ? AND state <> '" + stateUsual + "'"
 		args = append(args, f.State)
 	}
+	if f.Owner != "" {
+		index = "exchanges_owner"
+		where += " AND owner = ? AND owner <> ''"
+		args = append(args, f.Owner)
+	}
+	if f.Route != "" {
+		where += " AND route = ?"
+		args = append(args, f.Route)
+	}
 	if !f.Peer.IsZero() {
 		where += " AND peer = ?"
 		args = append(args, f.Peer[:])
@@ -288,15 +308,15 @@ func (f *ExchangeFilter) statement(s *session) (query string, args []any, err er
 func idMilli(id [16]byte) int64 { return int64(binary.BigEndian.Uint64(id[:8]) >> 16) }
 
 func scanExchange(row row) (e Exchange, err error) {
-	var id, peer []byte
+	var id, peer, replayOf []byte
 	var created, deadline, ended int64
 	if err := row.Scan(&id, &e.Side, &peer, &e.Upstream, &e.Route, &e.Method, &e.Target, &e.Caller, &e.Stage, &e.State,
 		&e.Attempt, &e.Oep, &e.Key, &created, &deadline, &e.Stages, &e.Status, &e.Problem, &e.Detail, &e.ReqBytes,
-		&e.ResBytes, &ended, &e.Expired); err != nil {
+		&e.ResBytes, &ended, &e.Owner, &e.Callback, &e.Notify, &replayOf, &e.Transient, &e.Expired); err != nil {
 		return e, err
 	}
 	e.Created, e.Deadline, e.Ended = fromMilli(created), fromMilli(deadline), fromMilli(ended)
-	if err := setID(&e.ID, id); err != nil {
+	if err := errors.Join(setID(&e.ID, id), setID(&e.ReplayOf, replayOf)); err != nil {
 		return e, err
 	}
 	return e, setID((*[16]byte)(&e.Peer), peer)
@@ -311,6 +331,11 @@ func (r *reader) EndedBefore(ctx context.Context, t time.Time, limit int) ([]Exc
 // ResultsBefore gives exchanges that ended before t and are not expired, the earliest first.
 func (r *reader) ResultsBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error) {
 	return r.keys(ctx, sqlResultsBefore, toMilli(t), int64(max(limit, 0)))
+}
+
+// TransientBefore gives exchanges that ended before t, are not expired, and should be at their end.
+func (r *reader) TransientBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error) {
+	return r.keys(ctx, sqlTransient, toMilli(t), int64(max(limit, 0)))
 }
 
 func (r *reader) keys(ctx context.Context, query string, args ...any) (out []ExchangeKey, err error) {

@@ -28,17 +28,21 @@ type Mem struct {
 
 // memState is what Clone copies. Rows are never changed in place, so copying the maps is enough.
 type memState struct {
-	links  map[identity.ID]*Link
-	open   map[outKey]*memOut     // outbox rows that are not acked
-	byEx   map[[16]byte][]*memOut // outbox rows of an exchange, acked or not, in order of adding
-	sent   map[sentKey]*Sent
-	inbox  map[inKey]*memIn
-	inEx   map[[16]byte]map[inKey]struct{}
-	fresh  []*memIn // rows in state InNew, in order of arrival
-	ex     map[exKey]*memExchange
-	meta   map[string][]byte
-	bulk   memBulk
-	chunks memChunks
+	links map[identity.ID]*Link
+	open  map[outKey]*memOut     // outbox rows that are not acked
+	byEx  map[[16]byte][]*memOut // outbox rows of an exchange, acked or not, in order of adding
+	sent  map[sentKey]*Sent
+	inbox map[inKey]*memIn
+	inEx  map[[16]byte]map[inKey]struct{}
+	fresh []*memIn // rows in state InNew, in order of arrival
+	ex    map[exKey]*memExchange
+	meta  map[string][]byte
+	bulk  memBulk
+
+	events    map[int64]Event
+	keys      map[[32]byte]Key
+	callbacks map[string]Callback
+	disabled  map[string]time.Time
 
 	arrivals    uint64
 	resultBytes int64
@@ -78,7 +82,8 @@ func NewMem() *Mem {
 	return &Mem{s: memState{
 		links: map[identity.ID]*Link{}, open: map[outKey]*memOut{}, byEx: map[[16]byte][]*memOut{}, sent: map[sentKey]*Sent{},
 		inbox: map[inKey]*memIn{}, inEx: map[[16]byte]map[inKey]struct{}{}, ex: map[exKey]*memExchange{}, meta: map[string][]byte{},
-		bulk: newMemBulk(), chunks: newMemChunks(),
+		bulk:   newMemBulk(),
+		events: map[int64]Event{}, keys: map[[32]byte]Key{}, callbacks: map[string]Callback{}, disabled: map[string]time.Time{},
 	}}
 }
 
@@ -89,8 +94,9 @@ func (m *Mem) Clone() *Mem {
 	c := m.s
 	c.links, c.open, c.sent, c.ex = maps.Clone(c.links), maps.Clone(c.open), maps.Clone(c.sent), maps.Clone(c.ex)
 	c.inbox, c.meta, c.fresh = maps.Clone(c.inbox), maps.Clone(c.meta), slices.Clone(c.fresh)
+	c.events, c.keys, c.callbacks, c.disabled = maps.Clone(c.events), maps.Clone(c.keys), maps.Clone(c.callbacks), maps.Clone(c.disabled)
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
-	c.bulk, c.chunks = m.s.bulk.clone(), m.s.chunks.clone()
+	c.bulk = m.s.bulk.clone()
 	for k, v := range c.byEx {
 		c.byEx[k] = slices.Clone(v)
 	}
@@ -225,12 +231,10 @@ func (s *memState) apply(o op, ended *[]exKey) {
 		s.expireExchange(o.id)
 	case purgeExchange:
 		s.purgeExchange(o.id)
-	case changeChunks:
-		s.chunks.apply(&o.Change)
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:
-		if !s.bulk.apply(o) {
+		if !s.bulk.apply(o) && !s.applyWaiting(o) {
 			panic(fmt.Sprintf("store: change %T is not known", o))
 		}
 	}
@@ -256,7 +260,7 @@ func storedRanges(r frame.Ranges) frame.Ranges {
 
 func storedLink(l Link) Link {
 	l.OOO, l.AckedOOO, l.Seen = storedRanges(l.OOO), storedRanges(l.AckedOOO), storedRanges(l.Seen)
-	l.Runs, l.LastSeen = storedBytes(l.Runs), stored(l.LastSeen)
+	l.Runs, l.Learned, l.LastSeen = storedBytes(l.Runs), storedBytes(l.Learned), stored(l.LastSeen)
 	if len(l.PeerCaps) == 0 {
 		l.PeerCaps = nil
 	}

@@ -104,6 +104,8 @@ func (s *memState) content(id [16]byte) (n int64) {
 
 func (s *memState) expireContent(id [16]byte) {
 	s.dropInboxExchange(id, -1)
+	maps.DeleteFunc(s.events, func(_ int64, e Event) bool { return e.Exchange == id })
+	maps.DeleteFunc(s.callbacks, func(_ string, c Callback) bool { return c.Exchange == id && c.State == CallbackDelivered })
 	for _, old := range slices.Clone(s.byEx[id]) {
 		if old.acked {
 			s.removeOut(old)
@@ -126,12 +128,14 @@ func (s *memState) expireExchange(id [16]byte) {
 		x := *old
 		s.resultBytes -= x.held
 		x.Expired, x.held, x.counted = true, 0, false
+		x.Target, x.Caller, x.Key, x.Callback, x.Detail = "", "", "", "", ""
 		s.ex[k] = &x
 	}
 }
 
 func (s *memState) purgeExchange(id [16]byte) {
 	s.expireContent(id)
+	maps.DeleteFunc(s.callbacks, func(_ string, c Callback) bool { return c.Exchange == id })
 	for _, k := range sides(id) {
 		if x := s.ex[k]; x != nil {
 			s.resultBytes -= x.held

@@ -74,11 +74,20 @@ func (m *Mem) Links(ctx context.Context) (out []Link, err error) {
 }
 
 // Outbox implements Reader.
-func (m *Mem) Outbox(ctx context.Context, peer identity.ID, after uint64, limit int) (out []Out, err error) {
+func (m *Mem) Outbox(ctx context.Context, peer identity.ID, after uint64, limit int) ([]Out, error) {
+	return m.outbox(ctx, peer, after, limit, func(*memOut) bool { return true })
+}
+
+// OutboxBefore implements Reader.
+func (m *Mem) OutboxBefore(ctx context.Context, peer identity.ID, prio uint8, after uint64, limit int) ([]Out, error) {
+	return m.outbox(ctx, peer, after, limit, func(x *memOut) bool { return x.Prio < prio })
+}
+
+func (m *Mem) outbox(ctx context.Context, peer identity.ID, after uint64, limit int, of func(*memOut) bool) (out []Out, err error) {
 	err = m.read(ctx, func(s *memState) {
 		var rows []*memOut
 		for k, x := range s.open {
-			if k.peer == peer && k.id > after {
+			if k.peer == peer && k.id > after && of(x) {
 				rows = append(rows, x)
 			}
 		}
@@ -231,7 +240,7 @@ func (m *Mem) Exchanges(ctx context.Context, f ExchangeFilter) (out []Exchange, 
 	err = m.read(ctx, func(s *memState) {
 		after := s.placeAfter(f.Before)
 		for _, x := range s.ex {
-			if (f.State == "" || x.State == f.State) && (f.Peer.IsZero() || x.Peer == f.Peer) &&
+			if (f.Owner == "" || x.Owner == f.Owner) && (f.Route == "" || x.Route == f.Route) && (f.State == "" || x.State == f.State) && (f.Peer.IsZero() || x.Peer == f.Peer) &&
 				toMilli(x.Created) >= toMilli(f.Since) && after(x) {
 				out = append(out, copyExchange(x))
 			}
@@ -271,6 +280,14 @@ func (m *Mem) EndedBefore(ctx context.Context, t time.Time, limit int) (out []Ex
 func (m *Mem) ResultsBefore(ctx context.Context, t time.Time, limit int) (out []ExchangeKey, err error) {
 	err = m.read(ctx, func(s *memState) {
 		out = s.endedBefore(t, limit, func(x *memExchange) bool { return !x.Expired })
+	})
+	return out, err
+}
+
+// TransientBefore implements Reader.
+func (m *Mem) TransientBefore(ctx context.Context, t time.Time, limit int) (out []ExchangeKey, err error) {
+	err = m.read(ctx, func(s *memState) {
+		out = s.endedBefore(t, limit, func(x *memExchange) bool { return x.Transient && !x.Expired })
 	})
 	return out, err
 }

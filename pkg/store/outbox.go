@@ -21,6 +21,7 @@ const (
 	sqlExpireOpen  = `UPDATE outbox SET keep = 0 WHERE exchange = ? AND keep = 1`
 
 	sqlOutbox         = `SELECT ` + outColumns + ` FROM outbox WHERE peer = ? AND acked < 0 AND id > ? ORDER BY id LIMIT ?`
+	sqlOutboxBefore   = `SELECT ` + outColumns + ` FROM outbox WHERE peer = ? AND acked < 0 AND id > ? AND prio < ? ORDER BY id LIMIT ?`
 	sqlOutboxExchange = `SELECT ` + outColumns + ` FROM outbox WHERE exchange = ? ORDER BY id, n`
 	sqlOutboxSum      = `SELECT count(*), coalesce(sum(size), 0) FROM outbox WHERE peer = ? AND acked < 0`
 	sqlOutboxOldest   = `SELECT created FROM outbox WHERE peer = ? AND acked < 0 ORDER BY id LIMIT 1`
@@ -93,6 +94,14 @@ func (r *reader) Outbox(ctx context.Context, peer identity.ID, after uint64, lim
 		return nil, nil
 	}
 	return r.outRows(ctx, sqlOutbox, peer[:], int64(after), int64(max(limit, 0)))
+}
+
+// OutboxBefore gives the same of rows whose Prio is below prio.
+func (r *reader) OutboxBefore(ctx context.Context, peer identity.ID, prio uint8, after uint64, limit int) ([]Out, error) {
+	if after >= 1<<63-1 {
+		return nil, nil
+	}
+	return r.outRows(ctx, sqlOutboxBefore, peer[:], int64(after), int64(prio), int64(max(limit, 0)))
 }
 
 // OutboxExchange gives all rows of one exchange, acked or not, ascending by id.

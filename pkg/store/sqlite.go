@@ -23,6 +23,8 @@ type Options struct {
 	// WALPages is the length of the write-ahead log, in pages of 4 KiB, from which on a commit also
 	// moves it into the database: 4000, some 16 MiB.
 	WALPages int
+	// SecureDelete has what is deleted overwritten with zeros (PRAGMA secure_delete).
+	SecureDelete bool
 }
 
 // SQLite keeps a site's state in <dir>/hoft.db. It is a Reader and a Committer, safe for concurrent use.
@@ -119,7 +121,35 @@ func prepareWriter(s *session, path string, opts Options) (schema int, err error
 			return 0, fmt.Errorf("pragma %s: %w", p, err)
 		}
 	}
+	if opts.SecureDelete {
+		if err := s.script("PRAGMA secure_delete = 1"); err != nil {
+			return 0, fmt.Errorf("pragma secure_delete: %w", err)
+		}
+	}
 	return migrate(s, path, found, embedded())
+}
+
+// scrubPatience is how long Scrub waits for readers, in milliseconds: commits wait behind it.
+const scrubPatience = 100
+
+// Scrub empties the write-ahead log, which still holds what was deleted since its beginning. A reader at work puts
+// that off: the error says so, and a later Scrub does it.
+func (s *SQLite) Scrub(ctx context.Context) error {
+	err := s.w.wait(ctx, &request{done: make(chan error, 1), work: func(w *session) error {
+		if err := w.script(fmt.Sprintf("PRAGMA busy_timeout = %d", scrubPatience)); err != nil {
+			return err
+		}
+		var busy, pages, moved int
+		_, err := w.one([]any{&busy, &pages, &moved}, "PRAGMA wal_checkpoint(TRUNCATE)")
+		if err == nil && busy != 0 {
+			err = errors.New("the write-ahead log is being read")
+		}
+		return errors.Join(err, w.script("PRAGMA busy_timeout = 5000"))
+	}})
+	if err != nil {
+		return fmt.Errorf("store: scrub: %w", err)
+	}
+	return nil
 }
 
 // Schema gives the number of the database's layout.

@@ -58,8 +58,8 @@ type Link struct {
 	LastSeen         time.Time     // of the last verified frame; zero: never
 	// Seen is the peer's file numbers that were verified whole (for consume: keep).
 	Seen frame.Ranges
-	// Runs is the link's own JSON about process runs (forks); opaque here.
-	Runs []byte
+	// Runs is the link's own JSON about process runs (forks), Learned that about the pipe; opaque here.
+	Runs, Learned []byte
 }
 
 // Out is one outbox row: a message to send. Data is the encoded message exactly as it goes on a line.
@@ -159,6 +159,14 @@ type Exchange struct {
 	ReqBytes int64
 	ResBytes int64
 	Ended    time.Time
+	// Owner is the caller's identity, "" for anonymous ones.
+	Owner string
+	// Callback is where the answer is sent, "" for nowhere; Notify: each stage too.
+	Callback string
+	Notify   bool
+	ReplayOf [16]byte // the exchange that this one repeats; zero: none
+	// Transient says that the content is to be deleted at the end.
+	Transient bool
 	// Expired says that what was sent and received for it is deleted (Batch.ExpireExchange). Only
 	// read: PutExchange leaves it as it is.
 	Expired bool
@@ -195,6 +203,8 @@ type ExchangeFilter struct {
 	Peer    identity.ID
 	State   string
 	Running bool      // only those in StateRunning, whatever State says
+	Owner   string    // only those of this caller
+	Route   string    // only those of this route
 	Since   time.Time // created at or after
 	// Before is for paging: only what comes after this exchange in the list. If it is no longer
 	// stored, its place is taken from the time in the id (UUIDv7, RFC 9562 section 5.7).
@@ -218,6 +228,8 @@ type Reader interface {
 	Links(ctx context.Context) ([]Link, error)
 	// Outbox gives rows of peer that are not acked, with ids above after, ascending, at most limit rows.
 	Outbox(ctx context.Context, peer identity.ID, after uint64, limit int) ([]Out, error)
+	// OutboxBefore gives the same of rows whose Prio is below prio.
+	OutboxBefore(ctx context.Context, peer identity.ID, prio uint8, after uint64, limit int) ([]Out, error)
 	// OutboxExchange gives all rows of one exchange, acked or not, ascending by id.
 	OutboxExchange(ctx context.Context, exchange [16]byte) ([]Out, error)
 	// SentOpen gives the files in transit to peer, ascending.
@@ -240,9 +252,22 @@ type Reader interface {
 	EndedBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error)
 	// ResultsBefore gives exchanges that ended before t and are not expired, the earliest first.
 	ResultsBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error)
+	// TransientBefore gives exchanges that ended before t, are not expired, and should be at their end (Transient).
+	TransientBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error)
 	// ResultBytes gives the bytes stored for exchanges that ended and are not expired: what they held
 	// when they ended, in received messages and kept sent ones. One row is read, whatever the history.
 	ResultBytes(ctx context.Context) (int64, error)
+	// Events gives events with numbers above after, ascending, at most limit: of one exchange, or of all for
+	// the zero id.
+	Events(ctx context.Context, exchange [16]byte, after int64, limit int) ([]Event, error)
+	LastEvent(ctx context.Context) (int64, error)              // the highest number of an event, 0 without any
+	Key(ctx context.Context, scope [32]byte) (Key, error)      // ErrNotFound if absent
+	Callback(ctx context.Context, id string) (Callback, error) // ErrNotFound if absent
+	// CallbacksDue gives callbacks whose next try is at or before a time, the earliest first.
+	CallbacksDue(ctx context.Context, at time.Time, limit int) ([]Callback, error)
+	Callbacks(ctx context.Context, f CallbackFilter) ([]Callback, error)
+	// Disabled says since when a receiver wants nothing any more; the zero time: it does.
+	Disabled(ctx context.Context, url string) (time.Time, error)
 	Stats(ctx context.Context, peer identity.ID) (LinkStats, error)
 	// Packs gives the packs of a link, the peer's first, each ascending by number.
 	Packs(ctx context.Context, peer identity.ID) ([]Pack, error)

@@ -70,15 +70,37 @@ func (t *tx) apply(o op) error {
 		return t.expireExchange(&o.id)
 	case purgeExchange:
 		return t.purgeExchange(&o.id)
-	case changeChunks:
-		return t.applyChunks(&o.Change)
 	case setMeta:
 		return t.setMeta(o.key, o.value)
 	}
 	if ok, err := t.applyBulk(o); ok {
 		return err
 	}
+	if ok, err := t.applyWaiting(o); ok {
+		return err
+	}
 	panic(fmt.Sprintf("store: change %T has no SQL", o))
+}
+
+// applyWaiting makes the changes for callers who do not hold a connection.
+func (t *tx) applyWaiting(o op) (ok bool, err error) {
+	switch o := o.(type) {
+	case addEvent:
+		err = t.addEvent(&o.Event)
+	case putKey:
+		err = t.putKey(&o.Key)
+	case pruneKeys:
+		_, err = t.s.exec(sqlPruneKeys, toMilli(o.before))
+	case putCallback:
+		err = t.putCallback(&o.Callback)
+	case setCallback:
+		err = t.setCallback(&o.Callback)
+	case disable:
+		err = t.disable(&o)
+	default:
+		return false, nil
+	}
+	return true, err
 }
 
 // isUnique says whether err is a violation of a unique index.

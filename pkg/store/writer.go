@@ -22,7 +22,8 @@ const (
 // request is one caller's batch on its way through the writer.
 type request struct {
 	b    *Batch
-	done chan error // one value, when the group is through
+	work func(*session) error // instead of a batch: something that is done between groups
+	done chan error           // one value, when the group is through
 }
 
 // writer joins the batches of concurrent callers into one transaction (group commit). While one
@@ -53,7 +54,10 @@ func (w *writer) submit(ctx context.Context, b *Batch) error {
 	if err := b.check(); err != nil {
 		return err
 	}
-	r := &request{b: b, done: make(chan error, 1)}
+	return w.wait(ctx, &request{b: b, done: make(chan error, 1)})
+}
+
+func (w *writer) wait(ctx context.Context, r *request) error {
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
@@ -112,6 +116,10 @@ func (w *writer) run() {
 		runtime.Gosched()
 		for {
 			group, closed := w.take()
+			if len(group) > 0 && group[0].work != nil {
+				group[0].done <- group[0].work(w.s)
+				continue
+			}
 			if len(group) > 0 {
 				w.commit(group)
 				continue
@@ -130,6 +138,10 @@ func (w *writer) take() (group []*request, closed bool) {
 	defer w.mu.Unlock()
 	n, ops, size := 0, 0, 0
 	for n < len(w.queue) && (n == 0 || ops < groupOps && size < groupBytes) {
+		if w.queue[n].work != nil {
+			n = max(n, 1) // by itself
+			break
+		}
 		ops += w.queue[n].b.Len()
 		size += w.queue[n].b.size()
 		n++

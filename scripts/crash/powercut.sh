@@ -23,7 +23,7 @@ at_once=8
 start_callee
 
 # A site under strace; its process is the child, the tracer a grandchild. Each life has its record.
-declare -A life=()
+declare -A life=() process=()
 starting() {
   before[$1]=$(served "$1")
   life[$1]=$((${life[$1]:-0} + 1))
@@ -32,9 +32,10 @@ starting() {
     -e trace=pwrite64,pwritev,pwritev2,ftruncate,truncate,fsync,fdatasync,sync_file_range,fallocate,unlink,unlinkat,rename,renameat,renameat2 \
     hoft serve --config "$work/$1.yaml"
 }
-# records SITE prints the records since the last cut; complete LIFE: the tracer has written all.
+# records SITE prints the records since the last cut; complete SITE PROCESS: the tracer has written all, the end of the
+# process itself last.
 records() { find "$work/$1.trace" -type f -printf '%f %p\n' | sort -n | cut -d' ' -f 2; }
-complete() { tail -n 1 "$1" | grep -q 'killed by SIGKILL'; }
+complete() { tail -n 1 "$work/$1.trace/${life[$1]}" | grep -qE "^$2 +\+\+\+ killed by SIGKILL"; }
 
 # anew SITE: what is on the disk now is synced, the records begin here.
 anew() {
@@ -97,9 +98,10 @@ for ((done_cuts = 0; done_cuts < cuts; )); do
     2 | 3) victims=(b) ;;
     4) victims=(a b) ;;
   esac
+  for s in "${victims[@]}"; do process[$s]=${pid[$s]}; done
   strike "${victims[@]}"
   for s in "${victims[@]}"; do
-    eventually 20 complete "$work/$s.trace/${life[$s]}" || die "the tracer of $s does not end"
+    eventually 20 complete "$s" "${process[$s]}" || die "the tracer of $s does not end"
     # shellcheck disable=SC2046
     if chance 30 && powerloss -base "$work/$s.base" -state "$work/$s" -check $(records "$s") 2>>"$work/cuts.txt"; then
       plain=$((plain + 1))

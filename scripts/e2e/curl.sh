@@ -48,7 +48,7 @@ alike() {
 }
 # The order of different fields means nothing (RFC 9110 section 5.3), that of equal ones does.
 answer() {
-  sed '/^\(Date\|Via\|Proxy-Status\|Server-Timing\|Hoft-Exchange\|Connection\|X-Hop\|Transfer-Encoding\): /d; s|^\(Set-Cookie: .*Path=/\)all|\1|' |
+  sed '/^Vary: Prefer$/d; /^\(Date\|Via\|Proxy-Status\|Server-Timing\|Hoft-Exchange\|Connection\|X-Hop\|Transfer-Encoding\): /d; s|^\(Set-Cookie: .*Path=/\)all|\1|' |
     awk '!body && /^$/ { body = 1; close(sort) } body { print; next } NR == 1 { print; fflush(); next } { print | sort }' sort='sort -s -t: -k1,1'
 }
 

@@ -35,6 +35,8 @@ type row struct {
 	answer *exchange.Response // head only
 	body   bytes.Buffer
 	over   bool
+	ended  chan struct{} // closed then
+	cancel context.CancelFunc
 	trail  exchange.Fields
 }
 
@@ -65,7 +67,9 @@ func (d *Direct) Call(ctx context.Context, r *exchange.Request, wait time.Durati
 	accepted(id)
 
 	done := make(chan outcome, 1)
-	go func() { done <- d.run(context.WithoutCancel(ctx), &out) }()
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d.update(id, func(w *row) { w.cancel = stop })
+	go func() { done <- d.run(runCtx, &out) }()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -116,8 +120,9 @@ func (d *Direct) run(ctx context.Context, r *exchange.Request) outcome {
 
 func (d *Direct) fail(id exchange.ID, err error) error {
 	d.update(id, func(w *row) {
-		w.state.State, w.over = "failed", true
+		w.state.State = "failed"
 		errors.As(err, &w.state.Problem)
+		w.end()
 	})
 	return err
 }
@@ -128,7 +133,7 @@ func (d *Direct) add(r *exchange.Request, bytes int64) {
 	if d.rows == nil {
 		d.rows = make(map[exchange.ID]*row)
 	}
-	d.rows[r.Exchange] = &row{state: exchange.State{ID: r.Exchange, Peer: d.PeerName, Upstream: r.Upstream, Method: r.Method,
+	d.rows[r.Exchange] = &row{ended: make(chan struct{}), state: exchange.State{ID: r.Exchange, Peer: d.PeerName, Upstream: r.Upstream, Method: r.Method,
 		Target: r.Target, Stage: "accepted", State: "running", Created: time.Now(), ReqBytes: bytes}}
 }
 
@@ -169,6 +174,69 @@ func (d *Direct) Result(_ context.Context, id exchange.ID) (*exchange.Response, 
 	return &head, nil
 }
 
+func (w *row) end() {
+	if !w.over {
+		w.over = true
+		close(w.ended)
+	}
+}
+
+func (d *Direct) row(id exchange.ID) *row {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rows[id]
+}
+
+// Await waits for the end.
+func (d *Direct) Await(ctx context.Context, id exchange.ID, wait time.Duration) error {
+	w := d.row(id)
+	if w == nil {
+		return exchange.ErrUnknown
+	}
+	select {
+	case <-w.ended:
+		return nil
+	case <-time.After(wait):
+		return exchange.ErrWait
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Cancel ends the call to the callee.
+func (d *Direct) Cancel(_ context.Context, id exchange.ID) error {
+	w := d.row(id)
+	if w == nil {
+		return exchange.ErrUnknown
+	}
+	w.cancel()
+	return nil
+}
+
+// List gives what is known, in no order and whatever is asked for.
+func (d *Direct) List(context.Context, exchange.Filter) (out []*exchange.State, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.rows {
+		s := w.state
+		out = append(out, &s)
+	}
+	return out, nil
+}
+
+// RetryAfter is always a second.
+func (d *Direct) RetryAfter(string, time.Duration) int { return 1 }
+
+// Watch tells nothing: there are no events without a pipe.
+func (d *Direct) Watch(context.Context, exchange.ID) (*exchange.Watch, error) {
+	return exchange.NewWatch(nil), nil
+}
+
+// Events gives none.
+func (d *Direct) Events(context.Context, exchange.ID, int64, int) ([]exchange.Event, error) {
+	return nil, nil
+}
+
 // recorder keeps what is read of an answer.
 type recorder struct {
 	d        *Direct
@@ -184,7 +252,8 @@ func (r *recorder) Read(p []byte) (int, error) {
 		w.state.ResBytes += int64(n)
 		if err == io.EOF {
 			w.trail = r.trailers()
-			w.over, w.state.State, w.state.Stage, w.state.Ended = true, "succeeded", "returned", time.Now()
+			w.state.State, w.state.Stage, w.state.Ended = "succeeded", "returned", time.Now()
+			w.end()
 		}
 	})
 	return n, err

@@ -14,7 +14,7 @@ func testLinks(t *testing.T, k *kit) {
 	full := store.Link{Peer: peerB, Epoch: 1, PeerEpoch: 2, LastID: 3, SeqReserved: frame.MaxSeq, Contig: 5,
 		OOO: frame.Ranges{{7, 9}, {12, 12}}, PeerBase: 4, PeerLast: frame.MaxID, AckedContig: 2, AckedOOO: frame.Ranges{{4, 4}},
 		PeerCaps: []string{"zstd", "pack"}, SRTT: 1234567, RTTVar: 89 * time.Second, LastSeen: at(3), Seen: frame.Ranges{{1, 2}},
-		Runs: []byte(`[1]`)}
+		Runs: []byte(`[1]`), Learned: []byte(`{"safe":1}`)}
 	k.commit(func(b *store.Batch) { b.PutLink(full); b.PutLink(store.Link{Peer: peerA, Epoch: 9}) })
 	k.equal("links", must(k.links()), []store.Link{{Peer: peerA, Epoch: 9}, full})
 
@@ -48,6 +48,17 @@ func testOutbox(t *testing.T, k *kit) {
 	}
 	rows, err = k.Outbox(ctx, peerA, math.MaxUint64, 5)
 	k.equal("after the end", len(must(t, rows, err)), 0)
+	k.commit(func(b *store.Batch) {
+		bulk := out(2, false, exID(1))
+		bulk.Prio++
+		b.AddOutbox(bulk)
+	})
+	prio := out(1, false, exID(1)).Prio
+	rows, err = k.OutboxBefore(ctx, peerA, prio+1, 1, 2)
+	k.equal("before a priority", outIDs(must(t, rows, err)), []uint64{3, 5})
+	rows, err = k.OutboxBefore(ctx, peerA, prio, 0, 5)
+	k.equal("before the first priority", len(must(t, rows, err)), 0)
+	k.commit(func(b *store.Batch) { b.DropOutbox(peerA, frame.Ranges{{2, 2}}) })
 	rows, err = k.OutboxExchange(ctx, exID(1))
 	k.equal("by exchange", outIDs(must(t, rows, err)), []uint64{1, 3, 4, 5, 9})
 	rows, err = k.OutboxExchange(ctx, exID(2))

@@ -1,16 +1,12 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"pgregory.net/rapid"
 
-	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
@@ -31,7 +27,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawEvent, drawKey, drawCallback, drawDisable}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -55,7 +51,7 @@ func drawLink(t *rapid.T) Change {
 	r := ranges(t)
 	l := store.Link{Peer: pick(t, worldPeers), Epoch: small(t), PeerBase: small(t), OOO: r, Seen: r,
 		PeerCaps: rapid.SliceOfN(rapid.String(), 0, 2).Draw(t, "caps"), LastSeen: pick(t, worldTimes),
-		SRTT: time.Duration(rapid.Int64().Draw(t, "srtt")), Runs: data(t)}
+		SRTT: time.Duration(rapid.Int64().Draw(t, "srtt")), Runs: data(t), Learned: data(t)}
 	return func(b *store.Batch) { b.PutLink(l) }
 }
 
@@ -122,7 +118,8 @@ func drawDropIn(t *rapid.T) Change {
 func drawPut(t *rapid.T) Change {
 	e := store.Exchange{ID: pick(t, worldExchanges), Side: drawSide(t), Peer: pick(t, worldPeers), State: pick(t, worldStates),
 		Target: rapid.String().Draw(t, "target"), Created: pick(t, worldTimes), Deadline: pick(t, worldTimes), Stages: data(t),
-		Oep: small(t), Ended: pick(t, []time.Time{{}, {}, at(3)}), ReqBytes: rapid.Int64().Draw(t, "bytes")}
+		Owner: pick(t, worldOwners), Callback: rapid.String().Draw(t, "callback"), Notify: rapid.Bool().Draw(t, "notify"), ReplayOf: pick(t, worldExchanges), Transient: rapid.Bool().Draw(t, "transient"),
+		Route: pick(t, worldOwners), Oep: small(t), Ended: pick(t, []time.Time{{}, {}, at(3)}), ReqBytes: rapid.Int64().Draw(t, "bytes")}
 	return func(b *store.Batch) { b.PutExchange(e) }
 }
 
@@ -177,12 +174,15 @@ func Dump(r store.Reader) map[string]any {
 	read("inbox parts", func() (any, error) { return r.InboxParts(ctx) })
 	read("result bytes", func() (any, error) { return r.ResultBytes(ctx) })
 	read("results before", func() (any, error) { return r.ResultsBefore(ctx, at(61), 9) })
+	read("transient before", func() (any, error) { return r.TransientBefore(ctx, at(61), 3) })
 	read("ended before", func() (any, error) { return r.EndedBefore(ctx, at(2), 9) })
 	read("ended before 3", func() (any, error) { return r.EndedBefore(ctx, at(90), 3) })
 	read("meta", func() (any, error) { return r.Meta(ctx, "a") })
+	dumpWaiting(r, read)
 	for _, p := range worldPeers {
 		name := " " + p.String()
 		read("outbox"+name, func() (any, error) { return r.Outbox(ctx, p, 2, 5) })
+		read("outbox before"+name, func() (any, error) { return r.OutboxBefore(ctx, p, 2, 2, 5) })
 		read("sent open"+name, func() (any, error) { return r.SentOpen(ctx, p) })
 		read("sent last"+name, func() (any, error) { return r.SentLast(ctx, p, 4) })
 		read("packs"+name, func() (any, error) { return r.Packs(ctx, p) })
@@ -204,28 +204,5 @@ func Dump(r store.Reader) map[string]any {
 		read("egress"+name, func() (any, error) { return r.Exchange(ctx, id, store.SideEgress) })
 		read("list"+name, func() (any, error) { return r.Exchanges(ctx, store.ExchangeFilter{Before: id, Limit: 3}) })
 	}
-	if x, ok := r.(chunk.Index); ok {
-		dumpChunks(read, x)
-	}
 	return d
-}
-
-func dumpChunks(read func(string, func() (any, error)), x chunk.Index) {
-	ctx := context.Background()
-	read("chunk files", func() (any, error) { return x.ChunkFiles(ctx) })
-	read("chunk stats", func() (any, error) { return x.ChunkStats(ctx) })
-	read("idle chunks", func() (any, error) { return x.IdleChunks(ctx, 4) })
-	read("chunks in a file", func() (any, error) { return x.ChunksIn(ctx, 2) })
-	for n := range byte(7) {
-		read(fmt.Sprint("chunks ", n), func() (any, error) {
-			rows, err := x.FindChunks(ctx, []chunk.Name{{n}})
-			slices.SortFunc(rows, func(a, b chunk.Row) int { return bytes.Compare(a.Hsh[:], b.Hsh[:]) })
-			return rows, err
-		})
-		read(fmt.Sprint("pins ", n), func() (any, error) {
-			names, err := x.ChunkPins(ctx, chunk.Owner{n})
-			slices.SortFunc(names, func(a, b chunk.Name) int { return bytes.Compare(a[:], b[:]) })
-			return names, err
-		})
-	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
@@ -20,7 +19,6 @@ import (
 type Store interface {
 	store.Reader
 	store.Committer
-	chunk.Index
 	Close() error
 }
 
@@ -49,8 +47,10 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"result bytes", testResultBytes},
 		{"meta", testMeta},
 		{"packs, offers and held chunks", testBulk},
-		{"chunks", testChunks},
-		{"chunks that are none", testChunksTooLarge},
+		{"events", testEvents},
+		{"keys", testKeys},
+		{"callbacks", testCallbacks},
+		{"expired rows forget", testForgets},
 		{"big values", testBig},
 		{"numbers too large", testTooLarge},
 		{"rows are copies", testCopies},

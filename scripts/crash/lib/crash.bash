@@ -41,6 +41,31 @@ started() {
   for s; do eventually 30 up "$s" "${before[$s]}" || die "site $s does not start after kill $kills, seed $seed"; done
 }
 
+# post PATH makes a call, keeps the answer in $work/answer and prints the status; fine and queued make one of their own:
+# fine is answered with 200, queued is accepted and not answered within a second (a route /short waits no longer).
+post() { curl -sS --max-time 90 -o "$work/answer" -w '%{http_code}' -X POST -d x "$front$1" 2>>"$work/curl.log" || true; }
+# shellcheck disable=SC2034
+short_route="path: /short, strip_prefix: /short, peer: site-b, upstream: callee, wait: 1s"
+posted=0
+fine() { posted=$((posted + 1)); [[ $(post "/job/fine-$posted") == 200 ]]; }
+queued() { posted=$((posted + 1)); [[ $(post "/short/job/queued-$posted") == 504 ]]; }
+
+# since SITE: the lines of its log from now on; logged SITE PATTERN looks in them.
+declare -A mark=()
+since() { mark[$1]=$(wc -l <"$work/$1.log"); }
+logged() { grep -qE -- "$2" <(tail -n "+$((mark[$1] + 1))" "$work/$1.log"); }
+# calm SITE WHAT: it did not fill the log while it could not work.
+calm() {
+  local lines
+  lines=$(tail -n "+$((mark[$1] + 1))" "$work/$1.log" | grep -cE '"level":"(warn|error)"' || true)
+  is "$2: not more than 20 lines of trouble in the log of $1 ($lines)" "$((lines <= 20))" 1
+}
+# works WHAT: calls are carried again, and both sites are the processes that they were.
+works() {
+  ok "$1: afterwards calls are carried" eventually 60 fine
+  is "$1: both sites live" "$(alive a && alive b && echo yes)" yes
+}
+
 # load_begins FLAGS... makes calls until load_ends; the books of what was before are closed.
 load_begins() {
   rm -f "$work/load.out" "$work/table"

@@ -41,7 +41,11 @@ reap() {
   eventually 5 gone "$p" || die "$1 does not end, not even when killed"
   unset "pid[$1]"
 }
-gone() { [[ ! -e /proc/$1 ]] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+# gone PID: the process has ended with all its threads; a killed one holds its locks until the last of them has.
+gone() {
+  local threads=("/proc/$1/task"/*)
+  [[ ! -e /proc/$1 ]] || { ((${#threads[@]} <= 1)) && grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+}
 alive() { [[ ${pid[$1]:-} ]] && ! gone "${pid[$1]}"; }
 
 # spawn NAME COMMAND... runs a child whose output goes to NAME.out and NAME.log.

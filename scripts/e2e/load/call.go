@@ -31,7 +31,7 @@ type load struct {
 	url, prefix, canary string
 	calls, atOnce, size int
 	methods             []string
-	patience            time.Duration
+	patience, pause     time.Duration
 	client              *http.Client
 }
 
@@ -52,6 +52,7 @@ func (l *load) run(ctx, enough context.Context) []result {
 		wg.Go(func() {
 			for i := range next {
 				results[i] = l.call(ctx, i)
+				wait(ctx, l.pause)
 			}
 		})
 	}

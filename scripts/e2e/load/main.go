@@ -33,6 +33,7 @@ func run() error {
 	flag.StringVar(&l.canary, "canary", "", "text that body, path, query, fields, Authorization and Cookie get")
 	methods := flag.String("methods", "POST", "methods, in turn, by comma")
 	flag.DurationVar(&l.patience, "patience", 2*time.Minute, "how long one call may take, all told")
+	flag.DurationVar(&l.pause, "pause", 0, "how long each caller rests between two calls")
 	table := flag.String("table", "", "`file` for a line per call: id, method, outcome, exchange")
 	within := flag.Duration("within", 4*time.Minute, "how long everything may take")
 	flag.Parse()

@@ -9,9 +9,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,6 +57,11 @@ func run(args []string, out io.Writer) error {
 	f.DurationVar(&c.Period, "period", 0, "time between two looks; 0: at once")
 	f.Int64Var(&c.MaxSize, "max-size", 0, "longer files are cut there, in bytes")
 	f.Uint64Var(&c.Seed, "seed", 1, "what all choices come from")
+	f.Func("file-mode", "mode of files delivered, octal (default 0664)", func(s string) error {
+		mode, err := strconv.ParseUint(s, 8, 9)
+		c.FileMode = fs.FileMode(mode)
+		return err
+	})
 	keep := f.String("keep", "", "`folder` for copies of all files that passed")
 	if err := f.Parse(args); err != nil {
 		return err

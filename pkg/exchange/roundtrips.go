@@ -1,4 +1,4 @@
-package ingress
+package exchange
 
 import (
 	"slices"
@@ -50,4 +50,10 @@ func (t *roundTrips) retryAfter(peer string, age time.Duration) int {
 	slices.Sort(last)
 	left := last[len(last)/2] - age
 	return min(max(1, int((left+time.Second-1)/time.Second)), maxRetryAfter)
+}
+
+// RetryAfter says in how many seconds to ask again for the answer to a call of that age: by the median of the peer's
+// last round trips, from 1 to 300. Safe for concurrent use.
+func (m *Manager) RetryAfter(peer string, age time.Duration) int {
+	return m.trips.retryAfter(peer, age)
 }

@@ -1,0 +1,219 @@
+package link_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/link"
+)
+
+// body submits n bytes of bulk in parts as a body travels, and has them committed.
+func (s *side) body(n int) {
+	const part = 54_000 // 40 KiB in base64
+	for at := 0; at < n; at += part {
+		s.submitPrio(fmt.Sprintf("%d-%s", at, strings.Repeat("x", part)), link.PrioBulk)
+	}
+	s.commitAll()
+}
+
+// commitAll has everything submitted committed, and writes nothing meanwhile.
+func (s *side) commitAll() {
+	for len(s.pending.rows) > 0 || s.staged != nil {
+		if s.staged == nil {
+			st := s.pending
+			s.pending = staged{}
+			st.state = s.l.Snapshot()
+			st.gotEp = st.state.PeerEpoch
+			s.staged = &st
+		}
+		s.commitDone()
+	}
+	s.load()
+	s.drain()
+}
+
+// idsOf gives the ids of the messages of a frame.
+func idsOf(t *testing.T, f *link.Frame) (ids []uint64) {
+	t.Helper()
+	for _, raw := range f.Lines {
+		c, err := frame.ParseClaims(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range c.Msg {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+// TestABodyDelaysACallByOneFrame: while a body of 16 MiB is in transit, or waits for a peer that does not answer, a call is
+// in the next frame after the one that is being written. Counted in frames, not in time.
+func TestABodyDelaysACallByOneFrame(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart %v", restart), func(t *testing.T) {
+			w := newWorldOf(t, 8, faults{commitDelay: time.Millisecond}, link.Config{})
+			s := w.sides[0]
+			s.accept("hello")
+			w.settle(t)
+			s.body(16 << 20)
+			if restart {
+				s.accept("waits since before the start")
+				s.crash()
+				w.until("introduced", func() bool { return s.l.Stats().FilesWritten > 0 })
+			}
+			w.mute[0] = true
+			frames := 0
+			for ; ; frames++ { // as many as the limits let out, none of which is ever acked
+				f := s.l.Next(w.now)
+				if f == nil || frames == 3 {
+					call := s.id0("call")
+					if f != nil { // the frame under way
+						s.l.Wrote(w.now, 1<<20, nil)
+					}
+					f = s.l.Next(w.now)
+					if f == nil {
+						t.Fatalf("after %d frames of bulk a call is not written", frames)
+					}
+					if ids := idsOf(t, f); !slices.Contains(ids, call) {
+						t.Errorf("the next frame holds %v, want the call %d among them", ids, call)
+					}
+					s.l.Wrote(w.now, 1<<20, nil)
+					break
+				}
+				s.l.Wrote(w.now, 1<<20, nil)
+			}
+			for s.l.Next(w.now) != nil { // until the limits stop it
+				s.l.Wrote(w.now, 1<<20, nil)
+			}
+			call := s.id0("another")
+			f := s.l.Next(w.now)
+			if f == nil {
+				t.Fatal("a call is not written while all the bulk that the limits allow is in transit")
+			}
+			if ids := idsOf(t, f); len(ids) != 1 || ids[0] != call {
+				t.Errorf("the next frame holds %v, want the call %d", ids, call)
+			}
+		})
+	}
+}
+
+// id0 submits and commits a call and gives its id.
+func (s *side) id0(text string) uint64 {
+	s.submit(text)
+	id := s.pending.rows[len(s.pending.rows)-1].ID
+	s.commitAll()
+	return id
+}
+
+// TestCallsPassBulkInTheStore: calls that wait in the store behind much bulk come before it when there is room.
+func TestCallsPassBulkInTheStore(t *testing.T) {
+	w := newWorldOf(t, 8, faults{commitDelay: time.Millisecond}, link.Config{WindowMessages: 40})
+	s := w.sides[0]
+	s.accept("hello")
+	w.settle(t)
+	w.mute[0] = true
+	for i := range 100 {
+		s.submitPrio(fmt.Sprintf("bulk%d", i), link.PrioBulk)
+	}
+	for i := range 60 {
+		s.submit(fmt.Sprintf("call%d", i))
+	}
+	s.commitAll()
+	s.crash()
+	got := 0
+	w.sides[1].onGet = func(text string) {
+		switch {
+		case strings.Contains(text, "call"):
+			got++
+		case got < 60 && w.sides[1].bulkGot() > 40:
+			t.Errorf("%s came after %d of 60 calls", text, got)
+		}
+	}
+	w.mute[0] = false
+	w.settle(t)
+	if got != 60 || w.sides[1].bulkGot() != 100 {
+		t.Errorf("%d calls and %d bulk messages came, want 60 and 100", got, w.sides[1].bulkGot())
+	}
+}
+
+func (s *side) bulkGot() (n int) {
+	for k := range s.got {
+		if strings.Contains(k, "bulk") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSmallFilesGoWhereLargeOnesFail: an outbox that has no room for a frame still gets acks and calls, and the bulk is
+// tried again.
+func TestSmallFilesGoWhereLargeOnesFail(t *testing.T) {
+	w := newWorldOf(t, 8, faults{commitDelay: time.Millisecond}, link.Config{})
+	s := w.sides[0]
+	s.accept("hello")
+	w.settle(t)
+	s.body(2 << 20)
+	full := fmt.Errorf("no room")
+	large, small := 0, 0
+	for large < 5 {
+		f := s.l.Next(w.now)
+		if f == nil {
+			at := s.l.Deadline(w.now)
+			if !at.After(w.now) {
+				t.Fatalf("%v is due at %v, and nothing is written", at, w.now)
+			}
+			w.now = at
+			continue
+		}
+		size := 0
+		for _, c := range f.Lines {
+			size += len(c)
+		}
+		if size <= 36<<10 {
+			small++
+			s.l.Wrote(w.now, int64(size), nil)
+			continue
+		}
+		large++
+		s.l.Wrote(w.now, 0, full)
+		call := s.id0("call")
+		w.now = w.now.Add(25 * time.Millisecond)
+		f = s.l.Next(w.now)
+		if f == nil {
+			t.Fatal("a call is not written where large files fail")
+		}
+		if ids := idsOf(t, f); len(ids) != 1 || ids[0] != call {
+			t.Fatalf("frame of %v, want the call %d alone", ids, call)
+		}
+		s.l.Wrote(w.now, 1000, nil)
+		if s.l.WriteFailures() != large {
+			t.Errorf("%d failures are told, want %d", s.l.WriteFailures(), large)
+		}
+	}
+	if small > 5 {
+		t.Errorf("%d further small files were written, want none but what is due", small)
+	}
+	for mended := false; !mended; {
+		f := s.l.Next(w.now)
+		if f == nil {
+			at := s.l.Deadline(w.now)
+			if !at.After(w.now) {
+				t.Fatalf("%v is due at %v, and nothing is written", at, w.now)
+			}
+			w.now = at
+			continue
+		}
+		s.l.Wrote(w.now, 1<<20, nil)
+		for _, c := range f.Lines {
+			mended = mended || len(c) > 36<<10
+		}
+	}
+	if s.l.WriteFailures() != 0 {
+		t.Errorf("%d failures are told after a large file was written", s.l.WriteFailures())
+	}
+}
