@@ -54,18 +54,7 @@ func find(entries []Entry, off int64) (i int, before int64) {
 	return len(entries), before
 }
 
-func (c *cursor) open(e *Entry) ([]Entry, error) {
-	name := e.Name()
-	ct, err := c.src.Chunk(c.ctx, name)
-	var below []Entry
-	if err == nil {
-		below, err = e.openNode(ct, nil)
-	}
-	if err != nil {
-		return nil, &ChunkError{Name: name, Lvl: e.Lvl, Err: err}
-	}
-	return below, nil
-}
+func (c *cursor) open(e *Entry) ([]Entry, error) { return openBelow(c.ctx, c.src, e, e.Name()) }
 
 // next gives the line of the next chunk of data, or io.EOF.
 func (c *cursor) next() (*Entry, error) {
@@ -87,4 +76,17 @@ func (c *cursor) next() (*Entry, error) {
 		c.stack = append(c.stack, place{below, 0})
 	}
 	return nil, io.EOF
+}
+
+// openBelow fetches and opens a map node.
+func openBelow(ctx context.Context, src Source, e *Entry, name Name) ([]Entry, error) {
+	ct, err := fetch(ctx, src, e, name, nil)
+	var below []Entry
+	if err == nil {
+		below, err = e.openNode(ct, nil)
+	}
+	if err != nil {
+		return nil, failed(ctx, src, e, name, err)
+	}
+	return below, nil
 }

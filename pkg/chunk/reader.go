@@ -126,7 +126,10 @@ func (r *Reader) release(p *piece) {
 func (r *Reader) open(p *piece, from, to int64) {
 	defer close(p.ready)
 	name := p.entry.Name()
-	ct, err := r.take(p, name)
+	if _, ok := r.src.(FillSource); ok {
+		p.ct = memory.get(classOf(int(p.entry.Len)))
+	}
+	ct, err := fetch(r.ctx, r.src, &p.entry, name, p.ct)
 	if err == nil {
 		if p.entry.Alg != AlgNone {
 			p.text = memory.get(classOf(int(p.entry.Len)))
@@ -134,20 +137,10 @@ func (r *Reader) open(p *piece, from, to int64) {
 		p.plain, err = p.entry.Open(ct, p.text)
 	}
 	if err != nil {
-		p.err = &ChunkError{Name: name, Err: err}
+		p.err = failed(r.ctx, r.src, &p.entry, name, err)
 		return
 	}
 	p.plain = p.plain[from:to]
-}
-
-// take gets the ciphertext, into a buffer where the source can do that.
-func (r *Reader) take(p *piece, name Name) ([]byte, error) {
-	fill, ok := r.src.(FillSource)
-	if !ok {
-		return r.src.Chunk(r.ctx, name)
-	}
-	p.ct = memory.get(classOf(int(p.entry.Len)))
-	return fill.Fill(r.ctx, name, p.ct)
 }
 
 // advance makes sure that there are bytes to give, or returns why there are none.

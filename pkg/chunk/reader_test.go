@@ -209,7 +209,9 @@ func TestMapsThatLie(t *testing.T) {
 // filler is a shelf that uses the buffers it is given.
 type filler struct{ *shelf }
 
-func (f filler) Fill(ctx context.Context, n Name, buf []byte) ([]byte, error) {
+func (f filler) Suspect(context.Context, Name, Sum) {}
+
+func (f filler) Fill(ctx context.Context, n Name, _ Sum, buf []byte) ([]byte, error) {
 	ct, err := f.Chunk(ctx, n)
 	return append(buf[:0], ct...), err
 }

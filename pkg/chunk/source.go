@@ -1,6 +1,9 @@
 package chunk
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Source gives ciphertexts by name. Implementations are safe for concurrent use.
 type Source interface {
@@ -8,11 +11,29 @@ type Source interface {
 	Chunk(ctx context.Context, name Name) ([]byte, error)
 }
 
-// FillSource is a Source that can use a buffer of the caller: a Reader saves an allocation per chunk with it.
+// FillSource is a Source that tells chunks of one name apart and can use a buffer of the caller. A Reader prefers it.
 type FillSource interface {
 	Source
-	// Fill is Chunk into buf, whose capacity is used where it suffices.
-	Fill(ctx context.Context, name Name, buf []byte) ([]byte, error)
+	// Fill gives the ciphertext with this name and hash, in buf where its capacity suffices.
+	Fill(ctx context.Context, name Name, hsh Sum, buf []byte) ([]byte, error)
+	// Suspect says that the ciphertext was not what it should be: if it is not what was stored, it is missing from now on.
+	Suspect(ctx context.Context, name Name, hsh Sum)
+}
+
+// fetch gets the ciphertext of an entry.
+func fetch(ctx context.Context, src Source, e *Entry, name Name, buf []byte) ([]byte, error) {
+	if f, ok := src.(FillSource); ok {
+		return f.Fill(ctx, name, e.Hsh, buf)
+	}
+	return src.Chunk(ctx, name)
+}
+
+// failed gives the error of an entry, and tells the source of damage.
+func failed(ctx context.Context, src Source, e *Entry, name Name, err error) error {
+	if f, ok := src.(FillSource); ok && errors.Is(err, ErrDamaged) {
+		f.Suspect(ctx, name, e.Hsh)
+	}
+	return &ChunkError{Name: name, Lvl: e.Lvl, Err: err}
 }
 
 // Sink takes sealed chunks in the order of the data; the nodes of a nested map come between and after those they

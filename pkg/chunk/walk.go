@@ -3,7 +3,6 @@ package chunk
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Walk visits every entry that a map needs, a node before what is below it, in the order of the data: what a receiver
@@ -27,15 +26,11 @@ func walk(ctx context.Context, entries []Entry, src Source, whole *bool, visit f
 		if e.Lvl == 0 {
 			continue
 		}
-		ct, err := src.Chunk(ctx, name)
+		below, err := openBelow(ctx, src, e, name)
 		if errors.Is(err, ErrMissing) {
 			*whole = false
 			continue
 		}
-		if err != nil {
-			return fmt.Errorf("read a map node: %w", err)
-		}
-		below, err := e.openNode(ct, nil)
 		if err != nil {
 			return err
 		}

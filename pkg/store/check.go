@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 )
 
@@ -45,6 +46,8 @@ func checkOp(o op) error {
 		return checkSeq(o.Seq)
 	case dropPack:
 		return checkSeq(o.seq)
+	case changeChunks:
+		return checkChunks(&o.Change)
 	case putExchange:
 		return checkNumbers("exchange", o.Oep)
 	}
@@ -72,6 +75,20 @@ func checkNumbers(what string, ns ...uint64) error {
 func checkRanges(what string, r frame.Ranges) error {
 	if !r.Valid() {
 		return fmt.Errorf("store: %s: ranges are not in order", what)
+	}
+	return nil
+}
+
+func checkChunks(c *chunk.Change) error {
+	for _, f := range c.Files {
+		if f.ID < 0 || f.Size < 0 {
+			return fmt.Errorf("store: chunk file: %d of %d bytes", f.ID, f.Size)
+		}
+	}
+	for _, r := range c.Add {
+		if !r.Valid() || r.File < 0 || r.At < 0 || r.End() < 0 {
+			return fmt.Errorf("store: chunk of %d bytes at %d of file %d", r.Len, r.At, r.File)
+		}
 	}
 	return nil
 }

@@ -28,16 +28,17 @@ type Mem struct {
 
 // memState is what Clone copies. Rows are never changed in place, so copying the maps is enough.
 type memState struct {
-	links map[identity.ID]*Link
-	open  map[outKey]*memOut     // outbox rows that are not acked
-	byEx  map[[16]byte][]*memOut // outbox rows of an exchange, acked or not, in order of adding
-	sent  map[sentKey]*Sent
-	inbox map[inKey]*memIn
-	inEx  map[[16]byte]map[inKey]struct{}
-	fresh []*memIn // rows in state InNew, in order of arrival
-	ex    map[exKey]*memExchange
-	meta  map[string][]byte
-	bulk  memBulk
+	links  map[identity.ID]*Link
+	open   map[outKey]*memOut     // outbox rows that are not acked
+	byEx   map[[16]byte][]*memOut // outbox rows of an exchange, acked or not, in order of adding
+	sent   map[sentKey]*Sent
+	inbox  map[inKey]*memIn
+	inEx   map[[16]byte]map[inKey]struct{}
+	fresh  []*memIn // rows in state InNew, in order of arrival
+	ex     map[exKey]*memExchange
+	meta   map[string][]byte
+	bulk   memBulk
+	chunks memChunks
 
 	events    map[int64]Event
 	keys      map[[32]byte]Key
@@ -83,6 +84,7 @@ func NewMem() *Mem {
 		links: map[identity.ID]*Link{}, open: map[outKey]*memOut{}, byEx: map[[16]byte][]*memOut{}, sent: map[sentKey]*Sent{},
 		inbox: map[inKey]*memIn{}, inEx: map[[16]byte]map[inKey]struct{}{}, ex: map[exKey]*memExchange{}, meta: map[string][]byte{},
 		bulk:   newMemBulk(),
+		chunks: newMemChunks(),
 		events: map[int64]Event{}, keys: map[[32]byte]Key{}, callbacks: map[string]Callback{}, disabled: map[string]time.Time{},
 	}}
 }
@@ -96,7 +98,7 @@ func (m *Mem) Clone() *Mem {
 	c.inbox, c.meta, c.fresh = maps.Clone(c.inbox), maps.Clone(c.meta), slices.Clone(c.fresh)
 	c.events, c.keys, c.callbacks, c.disabled = maps.Clone(c.events), maps.Clone(c.keys), maps.Clone(c.callbacks), maps.Clone(c.disabled)
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
-	c.bulk = m.s.bulk.clone()
+	c.bulk, c.chunks = m.s.bulk.clone(), m.s.chunks.clone()
 	for k, v := range c.byEx {
 		c.byEx[k] = slices.Clone(v)
 	}
@@ -231,6 +233,8 @@ func (s *memState) apply(o op, ended *[]exKey) {
 		s.expireExchange(o.id)
 	case purgeExchange:
 		s.purgeExchange(o.id)
+	case changeChunks:
+		s.chunks.apply(&o.Change)
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:

@@ -70,6 +70,8 @@ func (t *tx) apply(o op) error {
 		return t.expireExchange(&o.id)
 	case purgeExchange:
 		return t.purgeExchange(&o.id)
+	case changeChunks:
+		return t.applyChunks(&o.Change)
 	case setMeta:
 		return t.setMeta(o.key, o.value)
 	}

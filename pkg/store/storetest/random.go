@@ -1,12 +1,16 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
@@ -27,7 +31,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawEvent, drawKey, drawCallback, drawDisable}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -204,5 +208,28 @@ func Dump(r store.Reader) map[string]any {
 		read("egress"+name, func() (any, error) { return r.Exchange(ctx, id, store.SideEgress) })
 		read("list"+name, func() (any, error) { return r.Exchanges(ctx, store.ExchangeFilter{Before: id, Limit: 3}) })
 	}
+	if x, ok := r.(chunk.Index); ok {
+		dumpChunks(read, x)
+	}
 	return d
+}
+
+func dumpChunks(read func(string, func() (any, error)), x chunk.Index) {
+	ctx := context.Background()
+	read("chunk files", func() (any, error) { return x.ChunkFiles(ctx) })
+	read("chunk stats", func() (any, error) { return x.ChunkStats(ctx) })
+	read("idle chunks", func() (any, error) { return x.IdleChunks(ctx, 4) })
+	read("chunks in a file", func() (any, error) { return x.ChunksIn(ctx, 2) })
+	for n := range byte(7) {
+		read(fmt.Sprint("chunks ", n), func() (any, error) {
+			rows, err := x.FindChunks(ctx, []chunk.Name{{n}})
+			slices.SortFunc(rows, func(a, b chunk.Row) int { return bytes.Compare(a.Hsh[:], b.Hsh[:]) })
+			return rows, err
+		})
+		read(fmt.Sprint("pins ", n), func() (any, error) {
+			names, err := x.ChunkPins(ctx, chunk.Owner{n})
+			slices.SortFunc(names, func(a, b chunk.Name) int { return bytes.Compare(a[:], b[:]) })
+			return names, err
+		})
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
@@ -19,6 +20,7 @@ import (
 type Store interface {
 	store.Reader
 	store.Committer
+	chunk.Index
 	Close() error
 }
 
@@ -47,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"result bytes", testResultBytes},
 		{"meta", testMeta},
 		{"packs, offers and held chunks", testBulk},
+		{"chunks", testChunks},
+		{"chunks that are none", testChunksTooLarge},
 		{"events", testEvents},
 		{"keys", testKeys},
 		{"callbacks", testCallbacks},

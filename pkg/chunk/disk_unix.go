@@ -1,0 +1,27 @@
+//go:build linux || darwin
+
+package chunk
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// diskSize gives the size of dir's file system in bytes, 0 if it cannot be told.
+func diskSize(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0
+	}
+	return int64(st.Blocks) * int64(st.Bsize)
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

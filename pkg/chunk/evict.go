@@ -1,0 +1,200 @@
+package chunk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// evictAtOnce is how many chunks go in one commit.
+const evictAtOnce = 64
+
+// makeRoom sees to it that n more bytes may be written: the longest unused chunks go that nobody needs.
+func (s *Store) makeRoom(n int64) error {
+	if s.fits(n) {
+		return nil
+	}
+	select {
+	case s.freeing <- struct{}{}:
+	case <-s.ctx.Done():
+		return errStoreClosed
+	}
+	defer func() { <-s.freeing }()
+	if err := s.noteUse(s.ctx); err != nil {
+		return fmt.Errorf("chunk store: %w", err)
+	}
+	// A sixteenth more than needed, so that this is not done for every chunk.
+	for goal := n + s.o.MaxBytes/16; !s.fits(goal); {
+		freed, err := s.evict(s.ctx, s.excess(goal))
+		if err != nil {
+			return fmt.Errorf("chunk store: make room: %w", err)
+		}
+		if !freed {
+			break
+		}
+	}
+	if !s.fits(n) {
+		return fmt.Errorf("%w: all of it is needed; raise chunks.max_bytes, or wait until exchanges have ended", ErrFull)
+	}
+	return nil
+}
+
+func (s *Store) fits(n int64) bool { return s.excess(n) <= 0 }
+
+// excess is how much too long the files are when n bytes are to be written.
+func (s *Store) excess(n int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size + n - s.o.MaxBytes
+}
+
+// evict drops chunks of about n bytes, and removes or rewrites files that became mostly dead. freed says whether
+// anything changed.
+func (s *Store) evict(ctx context.Context, n int64) (freed bool, err error) {
+	rows, err := s.oldest(ctx, n)
+	if err == nil && len(rows) == 0 { // what is pending cannot go; what is durable can
+		if err = s.Sync(ctx); err == nil {
+			rows, err = s.oldest(ctx, n)
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(rows) > 0 {
+		if err := s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Drop: rows}); err != nil {
+			return false, err
+		}
+		s.mu.Lock()
+		s.evicted += int64(len(rows))
+		s.mu.Unlock()
+	}
+	swept, err := s.sweep(ctx, len(rows) == 0)
+	return len(rows) > 0 || swept, err
+}
+
+// oldest gives the longest unused chunks that nobody needs: n bytes, or as many as go in one commit.
+func (s *Store) oldest(ctx context.Context, n int64) ([]Row, error) {
+	rows, err := s.idx.IdleChunks(ctx, evictAtOnce)
+	for i := range rows {
+		if n -= rows[i].Size(); n <= 0 {
+			return rows[:i+1], err
+		}
+	}
+	return rows, err
+}
+
+// sweep removes files in which nothing is live, and rewrites those that are mostly dead; with last also the file that
+// takes records now, if it is so.
+func (s *Store) sweep(ctx context.Context, last bool) (swept bool, err error) {
+	if last {
+		if err := s.endMostlyDead(ctx); err != nil {
+			return false, err
+		}
+	}
+	all, err := s.idx.ChunkFiles(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range all {
+		size, busy := s.measure(f.ID)
+		if busy || f.Live >= size/2 {
+			continue
+		}
+		if f.Live > 0 {
+			if err := s.rewrite(ctx, f.ID); err != nil {
+				return swept, err
+			}
+		}
+		gone, err := s.discard(ctx, f.ID)
+		if err != nil {
+			return swept, err
+		}
+		swept = swept || gone
+	}
+	return swept, nil
+}
+
+// endMostlyDead lets no more records into the present file when most of it is dead, so that it can be swept.
+func (s *Store) endMostlyDead(ctx context.Context) error {
+	if err := s.Sync(ctx); err != nil { // what is pending is not dead
+		return err
+	}
+	all, err := s.idx.ChunkFiles(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	for _, f := range all {
+		if s.cur != nil && f.ID == s.cur.id && f.Live < s.cur.size/2 {
+			s.roll()
+			break
+		}
+	}
+	s.mu.Unlock()
+	return s.Sync(ctx) // closes it
+}
+
+// measure gives the length of a file, and whether records are still written to it.
+func (s *Store) measure(id int64) (size int64, busy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tails() {
+		busy = busy || t.id == id
+	}
+	return s.sizes[id], busy
+}
+
+// rewrite moves what is live in a file behind the other records: copy, sync, commit.
+func (s *Store) rewrite(ctx context.Context, id int64) error {
+	rows, err := s.idx.ChunksIn(ctx, id)
+	if err != nil {
+		return err
+	}
+	f, err := s.files.get(id)
+	if err != nil {
+		return err
+	}
+	defer s.files.put(f)
+	var lost []Row
+	buf := make([]byte, HeaderLen+MaxSealed)
+	for _, r := range rows {
+		raw := buf[:r.Size()]
+		if k, err := f.ReadAt(raw, r.At); k < len(raw) || r.Verify(raw[HeaderLen:]) != nil {
+			if k < len(raw) && err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			lost = append(lost, r)
+			continue
+		}
+		if err := s.append(r.Record, raw[HeaderLen:]); err != nil {
+			return err
+		}
+	}
+	// The rows of append are added by Sync as any others: a name that is there gets the new place.
+	if err := s.Sync(ctx); err != nil {
+		return err
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Forget: lost})
+}
+
+// discard deletes a file in which nothing is live: first from the index, then from the disk.
+func (s *Store) discard(ctx context.Context, id int64) (gone bool, err error) {
+	if err := s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), DropFiles: []int64{id}}); err != nil {
+		return false, err
+	}
+	all, err := s.idx.ChunkFiles(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range all {
+		if f.ID == id { // something was moved there or is needed again
+			return false, nil
+		}
+	}
+	s.removeFile(id)
+	return true, nil
+}
