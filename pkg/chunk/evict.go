@@ -52,36 +52,57 @@ func (s *Store) excess(n int64) int64 {
 // evict drops chunks of about n bytes, and removes or rewrites files that became mostly dead. freed says whether
 // anything changed.
 func (s *Store) evict(ctx context.Context, n int64) (freed bool, err error) {
-	rows, err := s.oldest(ctx, n)
+	rows, err := s.choose(ctx, n)
 	if err == nil && len(rows) == 0 { // what is pending cannot go; what is durable can
 		if err = s.Sync(ctx); err == nil {
-			rows, err = s.oldest(ctx, n)
+			rows, err = s.choose(ctx, n)
 		}
 	}
 	if err != nil {
 		return false, err
 	}
 	if len(rows) > 0 {
-		if err := s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Drop: rows}); err != nil {
+		err := s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Drop: rows})
+		s.mu.Lock()
+		s.leaving = nil
+		s.round++
+		if err == nil {
+			s.evicted += int64(len(rows))
+		}
+		s.mu.Unlock()
+		if err != nil {
 			return false, err
 		}
-		s.mu.Lock()
-		s.evicted += int64(len(rows))
-		s.mu.Unlock()
 	}
 	swept, err := s.sweep(ctx, len(rows) == 0)
 	return len(rows) > 0 || swept, err
 }
 
-// oldest gives the longest unused chunks that nobody needs: n bytes, or as many as go in one commit.
-func (s *Store) oldest(ctx context.Context, n int64) ([]Row, error) {
-	rows, err := s.idx.IdleChunks(ctx, evictAtOnce)
-	for i := range rows {
-		if n -= rows[i].Size(); n <= 0 {
-			return rows[:i+1], err
+// choose gives the longest unused chunks that nobody needs, of n bytes in all or as many as go in one commit. From then on
+// they are as good as gone: who pins one now finds it missing.
+func (s *Store) choose(ctx context.Context, n int64) (out []Row, err error) {
+	for skip := 0; ; skip += evictAtOnce {
+		rows, err := s.idx.IdleChunks(ctx, skip, evictAtOnce)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		for _, r := range rows {
+			if s.needed[r.Name] > 0 || n <= 0 || len(out) == evictAtOnce {
+				continue
+			}
+			if s.leaving == nil {
+				s.leaving = map[key]bool{}
+			}
+			s.leaving[keyOf(r.Record)] = true
+			out = append(out, r)
+			n -= r.Size()
+		}
+		s.mu.Unlock()
+		if n <= 0 || len(out) == evictAtOnce || len(rows) < evictAtOnce {
+			return out, nil
 		}
 	}
-	return rows, err
 }
 
 // sweep removes files in which nothing is live, and rewrites those that are mostly dead; with last also the file that

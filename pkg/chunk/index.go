@@ -6,7 +6,7 @@ import (
 )
 
 // Owner names who needs chunks: an exchange, or data that the Data API keeps.
-type Owner [16]byte
+type Owner = [16]byte
 
 // Row says where a stored chunk lies: its record begins at byte At of a file of the store.
 type Row struct {
@@ -68,8 +68,8 @@ type Index interface {
 	FindChunks(ctx context.Context, names []Name) ([]Row, error)
 	// ChunksIn gives the rows in a file, ascending by place.
 	ChunksIn(ctx context.Context, file int64) ([]Row, error)
-	// IdleChunks gives rows that nobody needs, the longest unused first.
-	IdleChunks(ctx context.Context, limit int) ([]Row, error)
+	// IdleChunks gives rows that nobody needs, the longest unused first, without the first skip ones.
+	IdleChunks(ctx context.Context, skip, limit int) ([]Row, error)
 	// ChunkFiles gives all files, ascending by number.
 	ChunkFiles(ctx context.Context) ([]File, error)
 	// ChunkPins gives the names that an owner needs, in any order.

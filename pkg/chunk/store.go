@@ -33,7 +33,8 @@ const (
 // list is removed at the next start, and what it lists and is not there is forgotten and can be asked for again.
 //
 // When the store is full, the longest unused chunks go that have no owner. So note the owner first (Pin), then look
-// (Has) or Put: what is there then stays until Unpin.
+// (Has) or Put: what is there then stays until Unpin. Pins of exchanges live in memory, and are made again after a
+// restart before anything is put; Keep is for data that has an owner for good.
 type Store struct {
 	d     disk
 	idx   Index
@@ -55,6 +56,10 @@ type Store struct {
 	next    int64           // number of the next file
 	pending map[key]*write  // put and not in the index yet
 	touched map[Name]bool
+	owners  map[Owner][]Name
+	needed  map[Name]int // by how many of them
+	leaving map[key]bool // being evicted: as good as gone
+	round   int          // of eviction
 	evicted int64
 	closed  bool
 }
@@ -107,7 +112,8 @@ func openOn(ctx context.Context, d disk, idx Index, o StoreOptions) (*Store, err
 			o.MaxBytes = min(o.MaxBytes, total/diskShare)
 		}
 	}
-	s := &Store{d: d, idx: idx, o: o, files: newFiles(d), pending: map[key]*write{}, touched: map[Name]bool{}, sizes: map[int64]int64{},
+	s := &Store{d: d, idx: idx, o: o, files: newFiles(d), pending: map[key]*write{}, touched: map[Name]bool{}, owners: map[Owner][]Name{},
+		needed: map[Name]int{}, sizes: map[int64]int64{},
 		syncing: make(chan struct{}, 1), freeing: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.mend(ctx); err != nil {
@@ -274,16 +280,39 @@ func (s *Store) noteUse(ctx context.Context) error {
 	return s.idx.CommitChunks(ctx, c)
 }
 
-// Pin notes that an owner needs chunks, stored or not: they stay until Unpin. It returns when that is durable.
-func (s *Store) Pin(ctx context.Context, owner Owner, names []Name) error {
-	if len(names) == 0 {
-		return ctx.Err()
+// Pin notes that an owner needs chunks, stored or not: they stay until Unpin or the end of the process. It may be called
+// several times for one owner. It does not block.
+func (s *Store) Pin(owner Owner, names []Name) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owners[owner] = append(s.owners[owner], names...)
+	for _, n := range names {
+		s.needed[n]++
 	}
+}
+
+// Unpin releases all that an owner needed by Pin, and counts as use. It does not block.
+func (s *Store) Unpin(owner Owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.owners[owner] {
+		if s.needed[n]--; s.needed[n] == 0 {
+			delete(s.needed, n)
+		}
+		if len(s.touched) < maxTouched {
+			s.touched[n] = true
+		}
+	}
+	delete(s.owners, owner)
+}
+
+// Keep is Pin for good: it returns when that is durable.
+func (s *Store) Keep(ctx context.Context, owner Owner, names []Name) error {
 	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Pin: []Pin{{owner, names}}})
 }
 
-// Unpin releases what an owner needed.
-func (s *Store) Unpin(ctx context.Context, owner Owner) error {
+// Release ends what Keep noted for an owner.
+func (s *Store) Release(ctx context.Context, owner Owner) error {
 	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Unpin: []Owner{owner}})
 }
 

@@ -21,24 +21,38 @@ func (s *Store) Holds(r Record) bool {
 }
 
 func (s *Store) holds(n Name, is func(Record) bool) bool {
+	for {
+		pending, round := s.isPending(n, is)
+		if pending {
+			return true
+		}
+		rows, err := s.idx.FindChunks(s.ctx, []Name{n})
+		if err != nil {
+			return false // at worst it is stored or sent once more
+		}
+		s.mu.Lock()
+		again := s.round != round // something went since the look
+		found := false
+		for _, r := range rows {
+			found = found || is(r.Record) && !s.leaving[keyOf(r.Record)]
+		}
+		s.mu.Unlock()
+		if !again || !found {
+			return found
+		}
+	}
+}
+
+// isPending says whether a chunk is put and not in the index, and which round of eviction it is.
+func (s *Store) isPending(n Name, is func(Record) bool) (pending bool, round int) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for k, w := range s.pending {
 		if k.name == n && is(w.row.Record) {
-			s.mu.Unlock()
-			return true
+			return true, s.round
 		}
 	}
-	s.mu.Unlock()
-	rows, err := s.idx.FindChunks(s.ctx, []Name{n})
-	if err != nil {
-		return false // at worst it is stored or sent once more
-	}
-	for _, r := range rows {
-		if is(r.Record) {
-			return true
-		}
-	}
-	return false
+	return false, s.round
 }
 
 // Chunk gives a whole ciphertext, which is the caller's, or ErrMissing. It is not verified: what opens it does that.

@@ -34,7 +34,7 @@ const (
 	chunkColumns  = `name, hsh, len, file, at`
 	sqlFindChunk  = `SELECT ` + chunkColumns + ` FROM chunks WHERE name = ?`
 	sqlChunksIn   = `SELECT ` + chunkColumns + ` FROM chunks WHERE file = ? ORDER BY at, name, hsh`
-	sqlIdleChunks = `SELECT ` + chunkColumns + ` FROM chunks INDEXED BY chunks_idle WHERE pins = 0 ORDER BY used, file, at, name, hsh LIMIT ?`
+	sqlIdleChunks = `SELECT ` + chunkColumns + ` FROM chunks INDEXED BY chunks_idle WHERE pins = 0 ORDER BY used, file, at, name, hsh LIMIT ? OFFSET ?`
 	sqlChunkFiles = `SELECT id, size, live FROM chunk_files ORDER BY id`
 	sqlChunkPins  = `SELECT name FROM chunk_pins WHERE owner = ?`
 	sqlChunkStats = `SELECT n FROM counters WHERE name = ?`
@@ -132,9 +132,9 @@ func (r *reader) ChunksIn(ctx context.Context, file int64) (out []chunk.Row, err
 }
 
 // IdleChunks implements chunk.Index.
-func (r *reader) IdleChunks(ctx context.Context, limit int) (out []chunk.Row, err error) {
+func (r *reader) IdleChunks(ctx context.Context, skip, limit int) (out []chunk.Row, err error) {
 	err = r.with(ctx, func(s *session) error {
-		return s.query(ctx, scanChunks(&out), sqlIdleChunks, int64(max(limit, 0)))
+		return s.query(ctx, scanChunks(&out), sqlIdleChunks, int64(max(limit, 0)), int64(max(skip, 0)))
 	})
 	return out, chunkError(err)
 }

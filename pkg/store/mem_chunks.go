@@ -168,9 +168,10 @@ func (m *Mem) ChunksIn(ctx context.Context, file int64) (out []chunk.Row, err er
 }
 
 // IdleChunks implements chunk.Index.
-func (m *Mem) IdleChunks(ctx context.Context, limit int) (out []chunk.Row, err error) {
+func (m *Mem) IdleChunks(ctx context.Context, skip, limit int) (out []chunk.Row, err error) {
 	err = m.read(ctx, func(s *memState) {
-		out = firstN(s.chunks.list(func(x memChunk) bool { return !s.chunks.pinned(x.Name) }, byUse), limit)
+		out = s.chunks.list(func(x memChunk) bool { return !s.chunks.pinned(x.Name) }, byUse)
+		out = firstN(out[min(len(out), max(skip, 0)):], limit)
 	})
 	return out, err
 }

@@ -24,7 +24,7 @@ func testChunks(t *testing.T, k *kit) {
 			t.Fatal(err)
 		}
 	}
-	idle := func() []chunk.Row { rows, err := k.IdleChunks(ctx, 9); return must(t, rows, err) }
+	idle := func() []chunk.Row { rows, err := k.IdleChunks(ctx, 0, 9); return must(t, rows, err) }
 	stats := func() chunk.IndexStats { st, err := k.ChunkStats(ctx); return must(t, st, err) }
 	files := func() []chunk.File { f, err := k.ChunkFiles(ctx); return must(t, f, err) }
 
@@ -33,6 +33,10 @@ func testChunks(t *testing.T, k *kit) {
 	change(chunk.Change{Now: at(5), Files: []chunk.File{{ID: 1, Size: 243}}, Add: []chunk.Row{a, b}, Pin: []chunk.Pin{{Owner: ownerX, Names: []chunk.Name{{1}, {3}}}}})
 	change(chunk.Change{Now: at(3), Files: []chunk.File{{ID: 2, Size: 245}, {ID: 1, Size: 200}}, Add: []chunk.Row{c, d}})
 	k.equal("idle", idle(), []chunk.Row{c, b})
+	rest, err := k.IdleChunks(ctx, 1, 9)
+	k.equal("idle but the first", must(t, rest, err), []chunk.Row{b})
+	none, err := k.IdleChunks(ctx, 7, 9)
+	k.equal("idle beyond the end", len(must(t, none, err)), 0)
 	k.equal("files", files(), []chunk.File{{ID: 1, Size: 243, Live: 243}, {ID: 2, Size: 245, Live: 245}})
 	k.equal("stats", stats(), chunk.IndexStats{Chunks: 4, Bytes: 488, Pinned: 121 + 123})
 	rows, err := k.FindChunks(ctx, []chunk.Name{{2}, {4}, {1}})

@@ -218,7 +218,7 @@ func dumpChunks(read func(string, func() (any, error)), x chunk.Index) {
 	ctx := context.Background()
 	read("chunk files", func() (any, error) { return x.ChunkFiles(ctx) })
 	read("chunk stats", func() (any, error) { return x.ChunkStats(ctx) })
-	read("idle chunks", func() (any, error) { return x.IdleChunks(ctx, 4) })
+	read("idle chunks", func() (any, error) { return x.IdleChunks(ctx, 1, 4) })
 	read("chunks in a file", func() (any, error) { return x.ChunksIn(ctx, 2) })
 	for n := range byte(7) {
 		read(fmt.Sprint("chunks ", n), func() (any, error) {
