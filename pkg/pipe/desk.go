@@ -60,17 +60,22 @@ func (d *desk) mine(n frame.Name) bool {
 
 // admit gives the size of what is to be put, and refuses what is not this site's or too large.
 func (d *desk) admit(n frame.Name, chunks [][]byte) (int64, error) {
-	if !d.mine(n) {
-		return 0, ErrForeign
-	}
 	var size int64
 	for _, c := range chunks {
 		size += int64(len(c))
 	}
-	if limit := d.o.limit(n.Ext); size > limit {
-		return 0, fmt.Errorf("%w: %d bytes, %d allowed", ErrTooLarge, size, limit)
+	return size, d.admitSize(n, size)
+}
+
+// admitSize is admit for a size that is known.
+func (d *desk) admitSize(n frame.Name, size int64) error {
+	if !d.mine(n) {
+		return ErrForeign
 	}
-	return size, nil
+	if limit := d.o.limit(n.Ext); size > limit {
+		return fmt.Errorf("%w: %d bytes, %d allowed", ErrTooLarge, size, limit)
+	}
+	return nil
 }
 
 // sift gives the name of a peer's file for this site and counts every other.

@@ -3,9 +3,7 @@ package pipe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -20,59 +18,25 @@ func (d *Dir) Put(ctx context.Context, n frame.Name, chunks ...[]byte) error {
 	if err != nil {
 		return wrap("put", n.String(), err)
 	}
-	place := d.outbox[n.Recipient]
-	// A mover may delete or exchange the folder between the look and the write: then once more.
-	for try := 0; ; try++ {
-		err = d.put(ctx, place, n, size, chunks)
-		if try == 0 && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrClosed)) {
-			continue
+	err = d.publish(ctx, n, size, func(f *os.File) error {
+		for _, c := range chunks {
+			if err := writeChunk(ctx, f, c); err != nil {
+				return err
+			}
 		}
-		break
+		return nil
+	})
+	if err == nil {
+		return nil
 	}
-	if diskFull(err) {
-		err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+	if errors.Is(err, ErrExists) || errors.Is(err, ErrNoSpace) || ctx.Err() != nil {
+		return wrap("put", n.String(), err)
 	}
-	if err != nil {
-		if errors.Is(err, ErrExists) || errors.Is(err, ErrNoSpace) || ctx.Err() != nil {
-			return wrap("put", n.String(), err)
-		}
-		return d.folderError("write in", place, err)
-	}
-	d.own.add(n.Recipient, 1)
-	d.pace.busy()
-	return nil
-}
-
-func (d *Dir) put(ctx context.Context, target *place, n frame.Name, size int64, chunks [][]byte) error {
-	dst, err := target.get(true)
-	if err != nil {
-		return err
-	}
-	src := dst
-	if d.temp != nil {
-		if src, err = d.temp.get(false); err != nil {
-			return err
-		}
-	}
-	if err := d.space.admit(dst, size); err != nil {
-		return err
-	}
-	part := d.o.partName(n.Recipient, rand.Uint64())
-	if err := d.writePart(ctx, src, part, chunks); err != nil {
-		return err
-	}
-	if err := renameNew(src, part, dst, d.o.base(n)); err != nil {
-		_ = src.root.Remove(part)
-		return err
-	}
-	if d.o.Fsync {
-		return syncFolder(dst.self)
-	}
-	return nil
+	return d.folderError("write in", d.outbox[n.Recipient], err)
 }
 
 // writePart writes a temporary file; after an error nothing is left of it.
-func (d *Dir) writePart(ctx context.Context, in *folder, part string, chunks [][]byte) (err error) {
+func (d *Dir) writePart(ctx context.Context, in *folder, part string, write func(*os.File) error) (err error) {
 	f, err := in.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -83,10 +47,11 @@ func (d *Dir) writePart(ctx context.Context, in *folder, part string, chunks [][
 			_ = in.root.Remove(part)
 		}
 	}()
-	for _, c := range chunks {
-		if err := writeChunk(ctx, f, c); err != nil {
-			return err
-		}
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if err := setFileMode(f, d.o.FileMode); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"runtime"
 	"slices"
@@ -21,6 +22,8 @@ import (
 type Pipe interface {
 	Check() error
 	Put(ctx context.Context, n frame.Name, chunks ...[]byte) error
+	PutStream(ctx context.Context, n frame.Name, size int64, fill func(io.Writer) error) error
+	Open(f pipe.File) (pipe.Content, error)
 	RemoveOwn(n frame.Name) (bool, error)
 	ListOwn(peer identity.ID) ([]pipe.Entry, error)
 	Scan(now time.Time) ([]pipe.File, error)
@@ -107,6 +110,8 @@ func Run(t *testing.T, o Opener) {
 		"flat layout with suffix":               testFlatSuffix,
 		"one shared folder":                     testSharedFolder,
 		"hints":                                 testHints,
+		"streams":                               testStream,
+		"streams that fail leave nothing":       testStreamFails,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, &rig{t: t, o: o, out: o.NewShare(t), in: o.NewShare(t), now: T0})

@@ -1,0 +1,177 @@
+package pipe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// Content is an open file of the inbox: read at any place, closed by who opened it. Others may change or cut the
+// file meanwhile, so what is read is checked before it is used.
+type Content interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the length in bytes when it was opened.
+	Size() int64
+}
+
+// PutStream publishes a file of size bytes that fill writes, so that it need not fit into memory; otherwise as Put.
+// fill gets a file on a Dir: copying from a file into it may let the kernel do the work. Writing more or less than
+// size bytes is an error, and then, or with an error of fill, nothing is published.
+func (d *Dir) PutStream(ctx context.Context, n frame.Name, size int64, fill func(io.Writer) error) error {
+	if err := d.admitSize(n, size); err != nil {
+		return wrap("put", n.String(), err)
+	}
+	err := d.publish(ctx, n, size, func(f *os.File) error { return fillFile(f, size, fill) })
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrExists) || errors.Is(err, ErrNoSpace) || errors.Is(err, errFill) || ctx.Err() != nil {
+		return wrap("put", n.String(), err)
+	}
+	return d.folderError("write in", d.outbox[n.Recipient], err)
+}
+
+// errFill marks errors that are not the pipe's.
+var errFill = errors.New("cannot get the content")
+
+func fillFile(f *os.File, size int64, fill func(io.Writer) error) error {
+	if err := fill(f); err != nil {
+		return fmt.Errorf("%w: %w", errFill, err)
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Size() != size {
+		return fmt.Errorf("%w: %d bytes were written, %d announced", errFill, fi.Size(), size)
+	}
+	return nil
+}
+
+// publish writes a temporary file by write and gives it its name.
+func (d *Dir) publish(ctx context.Context, n frame.Name, size int64, write func(*os.File) error) (err error) {
+	place := d.outbox[n.Recipient]
+	// A mover may delete or exchange the folder between the look and the write: then once more.
+	for try := 0; ; try++ {
+		err = d.publishIn(ctx, place, n, size, write)
+		if try == 0 && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrClosed)) && !errors.Is(err, errFill) {
+			continue
+		}
+		break
+	}
+	if diskFull(err) {
+		err = fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	if err == nil {
+		d.own.add(n.Recipient, 1)
+		d.pace.busy()
+	}
+	return err
+}
+
+func (d *Dir) publishIn(ctx context.Context, target *place, n frame.Name, size int64, write func(*os.File) error) error {
+	dst, err := target.get(true)
+	if err != nil {
+		return err
+	}
+	src := dst
+	if d.temp != nil {
+		if src, err = d.temp.get(false); err != nil {
+			return err
+		}
+	}
+	if err := d.space.admit(dst, size); err != nil {
+		return err
+	}
+	part := d.o.partName(n.Recipient, rand.Uint64())
+	if err := d.writePart(ctx, src, part, write); err != nil {
+		return err
+	}
+	if err := renameNew(src, part, dst, d.o.base(n)); err != nil {
+		_ = src.root.Remove(part)
+		return err
+	}
+	if d.o.Fsync {
+		return syncFolder(dst.self)
+	}
+	return nil
+}
+
+// Open opens a file of the inbox for reading piece by piece. Errors: ErrGone, ErrNotRegular, ErrTooLarge; after any
+// other the file is reported again by a later scan.
+func (d *Dir) Open(file File) (Content, error) {
+	c, err := d.open(file)
+	if err == nil {
+		return c, nil
+	}
+	if !errors.Is(err, ErrGone) && !errors.Is(err, ErrNotRegular) && !errors.Is(err, ErrTooLarge) {
+		d.Again(file)
+	}
+	return nil, wrap("open", file.Name.String(), err)
+}
+
+func (d *Dir) open(file File) (Content, error) {
+	if file.Name.Recipient != d.o.Self {
+		return nil, ErrForeign
+	}
+	f, err := d.inbox.get(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	open, size, err := f.openRegular(d.o.base(file.Name))
+	if err != nil {
+		return nil, err
+	}
+	if size > d.o.limit(file.Name.Ext) {
+		open.Close()
+		return nil, ErrTooLarge
+	}
+	return &fileContent{open, size}, nil
+}
+
+type fileContent struct {
+	*os.File
+	size int64
+}
+
+func (c *fileContent) Size() int64 { return c.size }
+
+// PutStream publishes a file that fill writes; see Dir.PutStream.
+func (m *Mem) PutStream(ctx context.Context, n frame.Name, size int64, fill func(io.Writer) error) error {
+	if err := m.admitSize(n, size); err != nil {
+		return wrap("put", n.String(), err)
+	}
+	var b bytes.Buffer
+	if err := fill(&b); err != nil {
+		return wrap("put", n.String(), fmt.Errorf("%w: %w", errFill, err))
+	}
+	if int64(b.Len()) != size {
+		return wrap("put", n.String(), fmt.Errorf("%w: %d bytes were written, %d announced", errFill, b.Len(), size))
+	}
+	return m.Put(ctx, n, b.Bytes())
+}
+
+// Open opens a file of the inbox; see Dir.Open.
+func (m *Mem) Open(file File) (Content, error) {
+	data, err := m.Read(file)
+	if err != nil {
+		return nil, err
+	}
+	return memContent{bytes.NewReader(data)}, nil
+}
+
+type memContent struct{ *bytes.Reader }
+
+func (memContent) Close() error  { return nil }
+func (c memContent) Size() int64 { return c.Reader.Size() }
