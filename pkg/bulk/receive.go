@@ -56,6 +56,7 @@ func (p *Peer) Announce(now time.Time, d *PackData) bool {
 type Expectation struct {
 	Exchange ID
 	Records  []chunk.Record
+	Got      []bool // those that came already
 	// Settled says that the pack is done with: the file is a repeat, nothing in it is wanted.
 	Settled bool
 }
@@ -66,7 +67,7 @@ func (p *Peer) Expect(seq uint64) (e Expectation, ok bool) {
 	if a == nil {
 		return e, false
 	}
-	return Expectation{a.x, a.recs, a.settled}, true
+	return Expectation{a.x, a.recs, slices.Clone(a.got), a.settled}, true
 }
 
 // Seen tells that the file of an announced pack was found: a probe waits for what the reading gives.

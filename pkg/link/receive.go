@@ -13,8 +13,10 @@ type File struct {
 	Lines []*frame.Claims // verified lines that were not handed in before
 	// Whole says that every line of the file verified, now or before.
 	Whole bool
-	// Cut says that the file is settled and not whole: no more of it will come.
+	// Cut says that the file is settled and not whole: no more of it will come. Of a pack: that it is settled.
 	Cut bool
+	// Pack says that it is a pack, which is not opened yet: nothing for Receive.
+	Pack bool
 }
 
 // Delivery is one message that was not received before; it is to be stored, or its effects, with the

@@ -5,6 +5,7 @@
 //
 //   - Effects.Commit: commit the batch, then call Committed. At most one commit is under way.
 //   - Effects.Writes: seal and put each frame, then call Wrote. At most one per peer is under way.
+//   - Effects.Packs: put each pack, then call PackWritten. Effects.Reads: read each pack, then call PackWasRead.
 //   - Effects.Consume and Effects.Remove come only when what allows them is durable.
 //   - Call Tick at Deadline.
 package node
@@ -80,6 +81,8 @@ type Limits struct {
 type Effects struct {
 	Commit  *Commit
 	Writes  []Write
+	Packs   []PackWrite
+	Reads   []PackRead
 	Remove  []frame.Name // own files in the outbox
 	Consume []any        // inbox files, by the driver's own tokens
 	Loads   []Load
@@ -119,6 +122,7 @@ func (q Load) Rows(ctx context.Context, r store.Reader) ([]store.Out, error) {
 type Core struct {
 	self    identity.ID
 	links   map[identity.ID]*link.Link
+	bulk    map[identity.ID]*bulkLink // of peers with whom chunks may be exchanged
 	order   []identity.ID
 	handler Handler
 	limits  Limits
@@ -138,6 +142,7 @@ type Core struct {
 	lazyAt   time.Time              // when a change that nobody waits for is committed at the latest
 	out      Effects
 	poison   []poisoned
+	badBulk  uint64 // messages about packs that did not decode
 	// Panics is told of every panic of the handler, for the log.
 	Panics func(d *Delivery, value any, stack []byte)
 	// Between, if set, is called after each function that waited for a commit: a simulation lets the
@@ -173,6 +178,7 @@ const (
 // NewCore makes a core with its links, in the order of peers.
 func NewCore(self identity.ID, links map[identity.ID]*link.Link, order []identity.ID, limits Limits) *Core {
 	return &Core{self: self, links: links, order: order, limits: limits,
+		bulk:    map[identity.ID]*bulkLink{},
 		writing: map[identity.ID]bool{}, writeErr: map[identity.ID]error{}, loading: map[identity.ID]bool{},
 		pruned: map[identity.ID]uint64{}}
 }
@@ -214,6 +220,13 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 	}
 	for _, seq := range ch.Remove {
 		c.out.Remove = append(c.out.Remove, frame.Name{Recipient: peer, Sender: c.self, Seq: seq, Ext: frame.ExtFrame})
+	}
+	if b := c.bulk[peer]; b != nil {
+		b.p.Acked(ch.Acked)
+		if ch.PeerReset {
+			b.p.Reset()
+			c.drainBulk(now, peer)
+		}
 	}
 	if len(ch.WrittenRefs)+len(ch.AckedRefs) == 0 && !ch.PeerReset {
 		return
@@ -261,6 +274,7 @@ func (c *Core) Tick(now time.Time) {
 		l := c.links[p]
 		l.Tick(now)
 		c.drain(now, p, l)
+		c.tickBulk(now, p)
 	}
 	if at := c.handler.Deadline(); !at.IsZero() && !now.Before(at) {
 		c.Do(now, c.handler.Tick)
@@ -280,6 +294,7 @@ func (c *Core) Tick(now time.Time) {
 func (c *Core) Take(now time.Time) Effects {
 	for _, p := range c.order {
 		l := c.links[p]
+		c.announce(now, p)
 		if !c.writing[p] {
 			if f := l.Next(now); f != nil {
 				c.writing[p] = true
@@ -309,6 +324,9 @@ func (c *Core) Deadline(now time.Time) time.Time {
 	}
 	for _, p := range c.order {
 		sooner(c.links[p].Deadline(now))
+		if b := c.bulk[p]; b != nil {
+			sooner(b.p.Deadline())
+		}
 	}
 	sooner(c.handler.Deadline())
 	sooner(c.lazyAt)

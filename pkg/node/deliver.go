@@ -17,6 +17,10 @@ func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any)
 	if l == nil {
 		return
 	}
+	if in.Pack {
+		c.PackFound(now, peer, in.Seq, PackFound{Size: in.Size, Settled: in.Cut, Token: token, since: now})
+		return
+	}
 	ds := l.Receive(now, in)
 	c.drain(now, peer, l)
 	for i := range ds {
@@ -43,6 +47,10 @@ func carries(in link.File) bool {
 
 // deliver has the layer above handle a message; a panic leaves nothing of what it did.
 func (c *Core) deliver(now time.Time, d *Delivery) {
+	if bulkKind(d.Kind) && c.bulk[d.Peer] != nil {
+		c.takeBulk(now, d)
+		return
+	}
 	s := &Step{Now: now, core: c}
 	d.Tries++
 	keep, ok := c.try(s, d)

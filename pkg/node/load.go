@@ -6,9 +6,12 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/pipe"
 )
 
 // LoadCore builds a core from what the store and the outbox hold, and has h take up what an earlier run left.
@@ -24,8 +27,19 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 	links := map[identity.ID]*link.Link{}
 	var order []identity.ID
 	names := map[identity.ID]string{}
+	packs := map[identity.ID]*bulk.Peer{}
 	for _, p := range opt.Peers {
-		l, err := loadLink(ctx, opt, p, states[p.ID], now)
+		own, err := opt.Pipe.ListOwn(p.ID)
+		if err != nil {
+			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
+		}
+		known := map[uint64]bool{}
+		if opt.Chunks != nil {
+			if packs[p.ID], err = loadBulk(ctx, opt, p.ID, own, known, now); err != nil {
+				return nil, fmt.Errorf("load packs of %s: %w", p.Name, err)
+			}
+		}
+		l, err := loadLink(ctx, opt, p, states[p.ID], own, known, now)
 		if err != nil {
 			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
 		}
@@ -36,6 +50,11 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 	c.Panics = func(d *Delivery, v any, stack []byte) {
 		opt.Log.Error().Str("peer", names[d.Peer]).Str("kind", string(d.Kind)).Uint64("msg_id", d.ID).Int("try", d.Tries).
 			Str("panic", fmt.Sprint(v)).Bytes("stack", stack).Msg("a message could not be handled")
+	}
+	for _, p := range opt.Peers {
+		if b := packs[p.ID]; b != nil {
+			c.SetBulk(p.ID, b)
+		}
 	}
 	c.SetHandler(h)
 	var rerr error
@@ -53,15 +72,12 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 	return c, nil
 }
 
-func loadLink(ctx context.Context, opt Options, p Peer, st link.State, now time.Time) (*link.Link, error) {
+// loadLink builds a link. own is what lies in the outbox; known are the packs among it that are accounted for.
+func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pipe.Entry, known map[uint64]bool, now time.Time) (*link.Link, error) {
 	cfg := opt.Link
 	cfg.Self, cfg.Peer, cfg.Rkt = opt.Self, p.ID, p.Sealer.Rkt
 	if cfg.Rand = rand.New(rand.NewChaCha8(seed())); opt.Rand != nil {
 		cfg.Rand = opt.Rand()
-	}
-	own, err := opt.Pipe.ListOwn(p.ID)
-	if err != nil {
-		return nil, err
 	}
 	var minEpoch uint64
 	for _, e := range own {
@@ -77,7 +93,6 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, now time.
 	if err != nil {
 		return nil, err
 	}
-	known := map[uint64]bool{}
 	for _, s := range sent {
 		l.RestoreFile(link.SentFile{Seq: s.Seq, Nonce: s.Nonce, At: s.At, IDs: s.IDs, Size: s.Size})
 		known[s.Seq] = true
@@ -98,4 +113,58 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, now time.
 		}
 	}
 	return l, nil
+}
+
+// loadBulk builds the packs' state of a peer, and notes in known the own packs that are accounted for.
+func loadBulk(ctx context.Context, opt Options, peer identity.ID, own []pipe.Entry, known map[uint64]bool, now time.Time) (*bulk.Peer, error) {
+	packs, err := opt.Store.Packs(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	there := map[uint64]bool{}
+	for _, e := range own {
+		there[e.Name.Seq] = e.Name.Ext == frame.ExtPack
+	}
+	rows := make([]bulk.Row, len(packs))
+	for i, p := range packs {
+		r := bulk.Row{Key: bulk.Key{Own: p.Own, Seq: p.Seq}, Exchange: p.Exchange, State: bulk.RowState(p.State), At: p.At, Size: p.Size}
+		if r.State == bulk.Settled {
+			r.Miss, err = bulk.UnpackMiss(p.Recs)
+		} else {
+			r.Records, err = bulk.UnpackRecords(p.Recs)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if p.Own && there[p.Seq] && r.State == bulk.Announced {
+			r.State, r.At = bulk.Written, now
+		}
+		if p.Own {
+			known[p.Seq] = true
+		}
+		rows[i] = r
+	}
+	offers, err := opt.Store.Offers(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	saved := make([]bulk.Saved, len(offers))
+	for i, o := range offers {
+		saved[i].Exchange = o.Exchange
+		if saved[i].Records, err = bulk.UnpackRecords(o.Recs); err != nil {
+			return nil, err
+		}
+	}
+	cfg := opt.Bulk.Defaults()
+	held, err := opt.Store.Held(ctx, peer, cfg.MaxHeld)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]chunk.Name, len(held))
+	for i, n := range held {
+		names[len(held)-1-i] = n
+	}
+	b := bulk.New(cfg)
+	b.Restore(now, rows, saved, names)
+	return b, nil
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -21,6 +23,8 @@ import (
 // Pipe is what a node needs of layer 0; pipe.Dir and pipe.Mem have it.
 type Pipe interface {
 	Put(ctx context.Context, name frame.Name, chunks ...[]byte) error
+	PutStream(ctx context.Context, name frame.Name, size int64, fill func(io.Writer) error) error
+	Open(f pipe.File) (pipe.Content, error)
 	RemoveOwn(name frame.Name) (bool, error)
 	ListOwn(peer identity.ID) ([]pipe.Entry, error)
 	Scan(now time.Time) ([]pipe.File, error)
@@ -65,6 +69,10 @@ type Options struct {
 	Opener Opener
 	Pipe   Pipe
 	Store  Store
+	// Chunks keeps what travels in packs; nil: nothing does.
+	Chunks Chunks
+	// Bulk is a template for packs.
+	Bulk   bulk.Config
 	Link   link.Config
 	Limits Limits
 	Log    zerolog.Logger
@@ -88,6 +96,7 @@ type Node struct {
 	closed chan struct{} // no more events are taken
 	once   sync.Once
 	io     sync.WaitGroup
+	packs  chan struct{} // slots for reading packs
 	reader *Reader
 	ready  chan struct{}
 }
@@ -107,7 +116,7 @@ const (
 // New prepares a node. SetHandler and Run come next.
 func New(opt Options) *Node {
 	n := &Node{opt: opt, peers: map[identity.ID]Peer{}, epochs: map[identity.ID]*atomic.Uint64{},
-		events: make(chan func(time.Time), eventQueue), closed: make(chan struct{}), ready: make(chan struct{})}
+		events: make(chan func(time.Time), eventQueue), closed: make(chan struct{}), ready: make(chan struct{}), packs: make(chan struct{}, readsAtOnce)}
 	for _, p := range opt.Peers {
 		n.peers[p.ID] = p
 		n.epochs[p.ID] = new(atomic.Uint64)
@@ -264,6 +273,12 @@ func (n *Node) carryOut(ctx context.Context, e Effects) {
 	}
 	for _, w := range e.Writes {
 		n.io.Go(func() { n.write(ctx, w) })
+	}
+	for _, w := range e.Packs {
+		n.io.Go(func() { n.writePack(ctx, w) })
+	}
+	for _, r := range e.Reads {
+		n.io.Go(func() { n.readPack(ctx, r) })
 	}
 	for _, l := range e.Loads {
 		n.io.Go(func() {

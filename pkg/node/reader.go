@@ -32,6 +32,7 @@ type FileStats struct {
 type Reader struct {
 	pipe   Pipe
 	opener Opener
+	packs  bool // packs are looked at
 	names  map[identity.ID]string
 	log    zerolog.Logger
 	marks  map[frame.Name]seal.Mark // of files that are not complete yet
@@ -51,7 +52,7 @@ const maxMarks = 4096
 
 // NewReader makes a reader for the peers, opener and pipe of opt.
 func NewReader(opt Options) *Reader {
-	r := &Reader{pipe: opt.Pipe, opener: opt.Opener, names: map[identity.ID]string{}, log: opt.Log, marks: map[frame.Name]seal.Mark{},
+	r := &Reader{pipe: opt.Pipe, opener: opt.Opener, packs: opt.Chunks != nil, names: map[identity.ID]string{}, log: opt.Log, marks: map[frame.Name]seal.Mark{},
 		quiet: newQuiet(), files: map[identity.ID]*FileStats{}}
 	for _, p := range opt.Peers {
 		r.names[p.ID] = p.Name
@@ -102,7 +103,11 @@ func (r *Reader) noteScan(now time.Time, err error) {
 // File opens one file, hands on what is good in it and says what becomes of it.
 func (r *Reader) File(now time.Time, f pipe.File, hand Hand) {
 	if f.Name.Ext == frame.ExtPack {
-		r.pipe.Done(f) // nothing announces packs to this version
+		if !r.packs {
+			r.pipe.Done(f) // nothing can be done with it here
+		} else if !hand(f.Name.Sender, link.File{Seq: f.Name.Seq, Size: f.Size, Pack: true, Cut: f.Settled}, f) {
+			r.pipe.Again(f)
+		}
 		return
 	}
 	data, err := r.pipe.Read(f)

@@ -18,6 +18,7 @@ type Step struct {
 	sends []send
 	after []func(*Step)
 	drops []withdrawal
+	bulk  []func(*Core)
 	hurry bool
 }
 
@@ -89,9 +90,12 @@ func (s *Step) merge() {
 			c.drain(s.Now, w.peer, l)
 		}
 	}
+	for _, fn := range s.bulk {
+		fn(c)
+	}
 	c.after = append(c.after, s.after...)
 	c.hurry = c.hurry || s.hurry
-	s.sends, s.after, s.drops = nil, nil, nil
+	s.sends, s.after, s.drops, s.bulk = nil, nil, nil, nil
 }
 
 func (c *Core) submit(now time.Time, peer identity.ID, sends []send) {

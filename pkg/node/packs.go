@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/pipe"
+)
+
+// Chunks is what a node needs of a chunk store. Safe for concurrent use.
+type Chunks interface {
+	chunk.Source
+	// Has says whether a chunk is here.
+	Has(name chunk.Name) bool
+	// Put keeps a ciphertext; durable only after Sync. A chunk that is here already is no error.
+	Put(r chunk.Record, ct []byte) error
+	// Sync makes durable what was put before the call.
+	Sync(ctx context.Context) error
+	// WriteRecord copies a record, header included. With verify its hash is checked first; ErrDamaged or ErrMissing then.
+	WriteRecord(ctx context.Context, w io.Writer, r chunk.Record, verify bool) error
+}
+
+// packBuffers hold one record each.
+var packBuffers = sync.Pool{New: func() any { b := make([]byte, chunk.HeaderLen+chunk.MaxSealed); return &b }}
+
+// readsAtOnce is how many packs are read at once.
+const readsAtOnce = 2
+
+// writePack copies a pack out of the chunk store into the pipe.
+func (n *Node) writePack(ctx context.Context, w PackWrite) {
+	var damaged []chunk.Name
+	err := n.opt.Pipe.PutStream(ctx, w.Name, w.Pack.Size, func(out io.Writer) error {
+		for _, r := range w.Pack.Records {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := n.opt.Chunks.WriteRecord(ctx, out, r, w.Pack.Verify)
+			if errors.Is(err, chunk.ErrDamaged) || errors.Is(err, chunk.ErrMissing) {
+				damaged = append(damaged, r.Name)
+			}
+			if err != nil {
+				return fmt.Errorf("chunk %s: %w", r.Name, err)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, pipe.ErrExists) && w.Pack.Verify {
+		err = nil // written by an earlier run, which did not live to note it
+	}
+	if err != nil && ctx.Err() == nil {
+		n.opt.Log.Error().Err(err).Str("peer", n.peers[w.Peer].Name).Str("file", w.Name.String()).Msg("cannot write a pack to the outbox")
+	}
+	n.tell(ctx, func(now time.Time) { n.core.PackWritten(now, w, err, damaged) })
+}
+
+// readPack copies what is good in a pack into the chunk store.
+func (n *Node) readPack(ctx context.Context, r PackRead) {
+	select {
+	case n.packs <- struct{}{}:
+		defer func() { <-n.packs }()
+	case <-ctx.Done():
+		return
+	}
+	f := r.Found.Token.(pipe.File)
+	res, err := n.copyPack(ctx, f, r)
+	switch {
+	case errors.Is(err, pipe.ErrGone), errors.Is(err, pipe.ErrNotRegular):
+		res = PackResult{Vanished: true}
+	case err != nil:
+		if ctx.Err() == nil {
+			n.opt.Log.Error().Err(err).Str("peer", n.peers[r.Peer].Name).Str("file", f.Name.String()).Msg("cannot take a pack in; trying again")
+		}
+		res = PackResult{Failed: true}
+		n.opt.Pipe.Again(f)
+	case !res.Final:
+		n.opt.Pipe.Pending(f)
+	}
+	n.tell(ctx, func(now time.Time) { n.core.PackWasRead(now, r, res) })
+}
+
+// copyPack reads record by record; what is as announced is put and made durable.
+func (n *Node) copyPack(ctx context.Context, f pipe.File, r PackRead) (res PackResult, err error) {
+	c, err := n.opt.Pipe.Open(f)
+	if err != nil {
+		return res, err
+	}
+	defer c.Close()
+	p, err := chunk.OpenPack(c, c.Size(), r.Records)
+	if err != nil {
+		return res, err
+	}
+	buf := packBuffers.Get().(*[]byte)
+	defer packBuffers.Put(buf)
+	left := 0
+	for {
+		piece, err := p.Next(*buf)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return res, err
+		}
+		switch {
+		case ctx.Err() != nil:
+			return res, ctx.Err()
+		case r.Got[piece.Index]:
+		case piece.Err == nil:
+			if err := n.opt.Chunks.Put(piece.Record, piece.Bytes()); err != nil {
+				return res, err
+			}
+			res.Got = append(res.Got, piece.Index)
+		case errors.Is(piece.Err, chunk.ErrDamaged):
+			res.Bad++
+			left++
+		default:
+			left++
+		}
+	}
+	if len(res.Got) > 0 {
+		if err := n.opt.Chunks.Sync(ctx); err != nil {
+			return res, err
+		}
+	}
+	res.Whole = left == 0
+	res.Final = res.Whole || f.Settled
+	return res, nil
+}
