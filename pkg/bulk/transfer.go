@@ -1,6 +1,8 @@
 package bulk
 
 import (
+	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -140,6 +142,11 @@ func (p *Peer) Release(x ID) {
 			p.drop(k)
 		}
 	}
+}
+
+// Offering lists the exchanges that have chunks here, in order.
+func (p *Peer) Offering() []ID {
+	return slices.SortedFunc(maps.Keys(p.transfers), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // Offered says whether an exchange has chunks here.

@@ -4,7 +4,6 @@ import (
 	"time"
 	"unique"
 
-	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
@@ -30,11 +29,11 @@ type call struct {
 	deadline time.Time
 	attempt  int // of the response being received
 	head     *resData
-	have     frame.Ranges // bytes of the response body that came, as closed intervals
-	inline   int64        // bytes that came with the head
-	total    int64        // -1 until the last part came
-	waiter   *waiter      // nil when nobody waits
-	content  int64        // bytes stored for it; -1 where that must be counted
+	inbound          // of the response body
+	inline   int64   // bytes that came with the head
+	total    int64   // -1 until the last part came
+	waiter   *waiter // nil when nobody waits
+	content  int64   // bytes stored for it; -1 where that must be counted
 }
 
 // hook is where the outcome of a call is sent.
@@ -89,9 +88,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	c.stored(d, r.More)
 	c.noteFar(r.Callee)
 	m.reached(s, c, StageAnswered, s.Now)
-	if len(body) > 0 {
-		c.have.Add(0, uint64(len(body))-1)
-	}
+	c.add(0, int64(len(body)))
 	if c.waiter != nil {
 		c.waiter.setHead(r, body, m.cfg.Peers[c.peer])
 	}
@@ -135,8 +132,10 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 		m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: "the far side began again after a part of its answer was passed on"})
 		return false
 	}
-	c.attempt, c.head, c.have, c.total, c.inline, c.content = attempt, nil, nil, -1, 0, -1
+	m.letGo(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
+	c.attempt, c.head, c.inbound, c.total, c.inline, c.content = attempt, nil, inbound{}, -1, 0, -1
 	s.Store().DropInboxExchange(c.id, attempt)
+	m.reopen(s, c)
 	if c.waiter != nil {
 		c.waiter.restart()
 	}
@@ -156,6 +155,9 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if c.peer != d.Peer || !m.attempt(s, c, b.Attempt) {
 		return nil, nil
 	}
+	if b.Map != nil {
+		return m.onMapPart(s, c, d, b)
+	}
 	plain, err := (&d.Message).Plain()
 	if err != nil {
 		return nil, err
@@ -167,9 +169,7 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if b.Total != nil {
 		c.total = *b.Total
 	}
-	if len(plain) > 0 {
-		c.have.Add(uint64(b.Offset), uint64(b.Offset)+uint64(len(plain))-1)
-	}
+	c.add(b.Offset, int64(len(plain)))
 	if w := c.waiter; w != nil {
 		if !w.addPart(b, plain) { // not kept in memory: to be read from the store when it is there
 			s.OnCommit(func(*node.Step) { w.stored(b.Offset, len(plain)) })
@@ -179,13 +179,33 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
 }
 
+// onMapPart takes a part of a response body that lies in chunks.
+func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData) (*node.Keep, error) {
+	size, err := m.takeMap(s, c.peer, c.id, answerOwner(c.id), &c.inbound, b)
+	if err != nil {
+		return nil, err
+	}
+	c.stored(d, true)
+	if b.Total != nil {
+		c.total = *b.Total
+	}
+	if c.waiter != nil {
+		c.waiter.addChunks(b)
+	}
+	m.finishIfComplete(s, c)
+	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: size, Part: true}, nil
+}
+
 // finishIfComplete ends a call whose whole answer has come.
 func (m *Manager) finishIfComplete(s *node.Step, c *call) {
 	if c.head == nil || c.total < 0 {
 		return
 	}
-	if c.total > 0 && (len(c.have) != 1 || c.have[0] != frame.Range{0, uint64(c.total) - 1}) {
+	if !c.covers(c.total) {
 		return
+	}
+	if c.chunked {
+		m.sendWin(s, c, c.total, true)
 	}
 	if c.waiter != nil {
 		m.reached(s, c, StageReturned, s.Now)
@@ -243,6 +263,12 @@ func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
 // end finishes a call: the row gets its end, who waits is told.
 func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	m.leave(c)
+	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
+	keep := answerOwner(c.id)
+	if state == StateSucceeded {
+		keep = [16]byte{} // the answer stays until it expires
+	}
+	m.letGo(s, c.peer, c.id, keep, &c.inbound)
 	stage, now, res := c.stage, s.Now, int64(c.have.Count())
 	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stages.json(), ResBytes: &res, Ended: &now}
 	if c.content >= 0 {
@@ -279,6 +305,7 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 // PeerReset implements node.Handler: the peer lost its state. What was never written, and what may be
 // done twice, is sent again; for the rest nobody can know whether it was done.
 func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
+	m.dropAnswers(s, peer)
 	l := s.Link(peer)
 	for _, c := range inOrder(m.calls) {
 		if c.peer != peer || c.reqID == 0 && c.sent == 0 {

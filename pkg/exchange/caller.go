@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -38,8 +39,12 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 		c.hook = &hook{url: r.Callback, notify: r.Notify}
 	}
 	if wait > 0 {
-		c.waiter = newWaiter(id, m.store)
+		c.waiter = newWaiter(id, m.store, m.cfg.Chunks)
 		c.waiter.leave = func() { m.cancelCall(id) }
+		if m.takes(r.Peer, frame.KindWin) {
+			c.waiter.credit = credit{limit: m.window(r), size: m.window(r)}
+			c.waiter.raise = func(limit int64) { m.raise(c, limit) }
+		}
 	}
 	err = m.accept(ctx, c, r, key, inline, up.size, now)
 	var first *joined
@@ -83,7 +88,7 @@ func (m *Manager) await(ctx context.Context, c *call, wait time.Duration) (*Resp
 		return nil, p
 	}
 	// The exchange goes on without anybody who waits; its answer is stored.
-	_ = m.loop.Do(func(*node.Step) { c.waiter = nil })
+	_ = m.loop.Do(func(s *node.Step) { m.abandoned(s, c) })
 	if cause := context.Cause(headCtx); errors.Is(cause, ErrWait) {
 		return nil, ErrWait
 	}
@@ -96,6 +101,12 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, i
 		Fields: r.Fields, Trailers: r.Trailers, Length: r.Length, Client: r.Client, At: now.UnixMilli(), Keyed: r.Key != "", Plain: r.NoCompress, Oep: m.loop.Epoch(r.Peer)}
 	if size > int64(len(inline)) {
 		data.Parts = size
+	}
+	if c.waiter != nil && c.waiter.raise != nil {
+		data.Win = c.waiter.credit.limit
+	}
+	if m.chunksTo(r.Peer) {
+		data.Fresh, data.Fixed = r.Fresh, r.Fixed
 	}
 	if !r.Deadline.IsZero() {
 		data.TTL = max(r.Deadline.Sub(now).Milliseconds(), 1)
@@ -128,6 +139,10 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, i
 			m.claim(s, key, r, c.id)
 		}
 		c.sent = 1
+		if c.waiter != nil {
+			c.waiter.trip = s.Link(c.peer).SmallTrip()
+		}
+		s.Flush(c.peer, c.id)
 		c.stages.set(StageQueued, s.Now)
 		m.enter(c)
 		m.watchDeadline(c)
@@ -207,7 +222,48 @@ func (u *upload) read(ctx context.Context) ([]byte, error) {
 	case err != nil:
 		return nil, bodyError(err)
 	}
-	return nil, u.parts(ctx, io.MultiReader(bytes.NewReader(first), u.r.Body))
+	body := io.MultiReader(bytes.NewReader(first), u.r.Body)
+	if u.m.chunksTo(u.r.Peer) {
+		return nil, u.chunks(ctx, body)
+	}
+	return nil, u.parts(ctx, body)
+}
+
+// chunks sends the body as chunks, which are stored and travel while it comes.
+func (u *upload) chunks(ctx context.Context, body io.Reader) error {
+	sealer, err := u.m.sealerFor(u.r.Peer, u.r.Fresh)
+	if err != nil {
+		return err
+	}
+	p := newShipper(ctx, u.m, sealer, chunk.WriterOptions{Compress: !u.r.NoCompress, Fixed: u.r.Fixed}, u.r.Peer, u.id, 0)
+	p.owner, p.first = requestOwner(u.id), u.note
+	u.sent = true
+	src := &source{r: body}
+	if _, err := p.w.ReadFrom(src); err != nil {
+		p.abort()
+		if src.err != nil {
+			return bodyError(src.err)
+		}
+		return chunkProblem(p.cause(err))
+	}
+	if u.size, err = p.close(); err != nil {
+		return chunkProblem(err)
+	}
+	return nil
+}
+
+// source tells errors of reading a body from those of storing it.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
 // inlineMax leaves room for the head in the message.
@@ -268,11 +324,12 @@ func (u *upload) giveUp(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	_ = u.m.loop.Do(func(s *node.Step) { giveUp(s, u.r.Peer, u.id, msg) })
+	_ = u.m.loop.Do(func(s *node.Step) { u.m.giveUp(s, u.r.Peer, u.id, msg) })
 }
 
 // giveUp has the far side drop the parts of an upload, and forgets it here.
-func giveUp(s *node.Step, peer identity.ID, id ID, abort node.Message) {
+func (m *Manager) giveUp(s *node.Step, peer identity.ID, id ID, abort node.Message) {
+	m.endOffer(s, peer, id, requestOwner(id))
 	_ = s.Send(peer, abort) // a peer that is no longer configured has nothing to drop
 	s.Store().PurgeExchange(id)
 }

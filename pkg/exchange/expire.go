@@ -10,10 +10,14 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
-// Caps is what this version takes, said in hello.
-func Caps() []string {
+// Caps is what this version takes, said in hello; chunks: packs too.
+func Caps(chunks bool) []string {
+	kinds := []frame.Kind{frame.KindReq, frame.KindRes, frame.KindBody, frame.KindAbort, frame.KindCancel, frame.KindStage, frame.KindWin}
+	if chunks {
+		kinds = append(kinds, frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone)
+	}
 	var caps []string
-	for _, k := range []frame.Kind{frame.KindReq, frame.KindRes, frame.KindBody, frame.KindAbort, frame.KindCancel, frame.KindStage} {
+	for _, k := range kinds {
 		caps = append(caps, string(k))
 	}
 	return append(caps, string(frame.EncZstd))
@@ -57,7 +61,7 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 		deleted = true
 		if err := m.commit(ctx, func(s *node.Step) error {
 			for _, k := range keys {
-				s.Store().ExpireExchange(k.ID)
+				m.expireContent(s, k.ID)
 			}
 			return nil
 		}); err != nil {
@@ -84,6 +88,14 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// expireContent deletes what is stored for an exchange that has ended. Its chunks may be evicted then.
+func (m *Manager) expireContent(s *node.Step, id ID) {
+	s.Store().ExpireExchange(id)
+	if m.cfg.Chunks != nil {
+		m.cfg.Chunks.Unpin(answerOwner(id))
+	}
+}
+
 // transientFor is how long a caller may take to read an answer that is not kept. When it has read it, it goes at once;
 // this is for what a stop of the site left.
 const transientFor = 10 * time.Minute
@@ -108,6 +120,7 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 		}
 		if j.req == nil {
 			delete(m.jobs, j.id)
+			m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
 			s.Store().DropInboxExchange(j.id, -1)
 			continue
 		}
@@ -137,6 +150,7 @@ func (m *Manager) purge(ctx context.Context, now time.Time) error {
 		if err := m.commit(ctx, func(s *node.Step) error {
 			for _, k := range keys {
 				s.Store().PurgeExchange(k.ID)
+				m.purged(s, k)
 				delete(m.gone, k.ID)
 				// Ids are no longer known from here on, whatever their own clock says.
 				if k.Side == store.SideEgress && k.Ended.After(m.horizon) {

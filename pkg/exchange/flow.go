@@ -83,6 +83,19 @@ func (f *flow) next(n int, patience time.Duration) (b []byte, ended bool, err er
 	}
 }
 
+// runPause is after which pause of the callee a run of chunks ends: what has come then travels.
+const runPause = 20 * time.Millisecond
+
+// take gives the next piece as it came, within wait.
+func (f *flow) take(wait time.Duration) ([]byte, error) {
+	if len(f.rest) > 0 {
+		b := f.rest
+		f.rest = nil
+		return b, nil
+	}
+	return f.receive(wait)
+}
+
 // errPause says that nothing came in time.
 var errPause = errors.New("pause")
 

@@ -27,7 +27,8 @@ type job struct {
 	peer    identity.ID
 	req     *reqData // nil while only parts of the body came
 	inline  []byte
-	have    frame.Ranges // bytes of the body that came in parts
+	inbound        // of the body, where it comes in parts
+	window  window // of the answer's body
 	state   jobState
 	try     int // of this site, under the request's attempt
 	arrived time.Time
@@ -52,7 +53,7 @@ func (j *job) complete() bool {
 	if j.req == nil {
 		return false
 	}
-	return j.req.Parts == 0 || len(j.have) == 1 && j.have[0] == frame.Range{0, uint64(j.req.Parts) - 1}
+	return j.req.Parts == 0 || j.covers(j.req.Parts)
 }
 
 // onReq takes a request: admitted and complete, its intent is made durable with its receipt.
@@ -76,6 +77,7 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 		j = &job{id: r.Exchange, peer: d.Peer}
 	}
 	j.req, j.inline, j.arrived = r, inline, s.Now
+	j.window.open(r.Win)
 	j.expires = expiry(r, d, inPipe)
 	if p := m.admit(j); p != nil {
 		m.refuse(s, d.Peer, j.id, j.attempt(), p, j.arrived)
@@ -165,6 +167,9 @@ func (m *Manager) intend(s *node.Step, j *job) {
 		m.forget(s, j, p)
 		return
 	}
+	if j.try > 0 {
+		m.endOffer(s, j.peer, j.id, answerOwner(j.id)) // what an earlier try had to say is void
+	}
 	m.running[j.req.Upstream]++
 	j.state, j.called = jobCalling, s.Now
 	j.try++
@@ -204,18 +209,27 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 	if j.peer != d.Peer || j.state != jobBody {
 		return nil, nil
 	}
-	plain, err := (&d.Message).Plain()
-	if err != nil {
-		return nil, err
+	var size int64
+	if b.Map != nil {
+		var err error
+		if size, err = m.takeMap(s, j.peer, j.id, requestOwner(j.id), &j.inbound, b); err != nil {
+			return nil, err
+		}
+	} else {
+		plain, err := (&d.Message).Plain()
+		if err != nil {
+			return nil, err
+		}
+		if b.Offset < 0 || b.Offset > maxOffset || len(plain) == 0 {
+			return nil, errOffset
+		}
+		size = int64(len(plain))
+		j.add(b.Offset, size)
 	}
-	if b.Offset < 0 || b.Offset > maxOffset || len(plain) == 0 {
-		return nil, errOffset
-	}
-	j.have.Add(uint64(b.Offset), uint64(b.Offset)+uint64(len(plain))-1)
 	if j.complete() {
 		m.begin(s, j, false)
 	}
-	return &node.Keep{Exchange: j.id, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
+	return &node.Keep{Exchange: j.id, Offset: b.Offset, Size: size, Part: true}, nil
 }
 
 // onCancel ends a job: not begun, it never will be; begun, the callee's request is ended.
@@ -227,6 +241,9 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 	j := m.jobs[c.Exchange]
 	if j != nil && j.peer != d.Peer {
 		return nil
+	}
+	if m.calls[c.Exchange] == nil {
+		m.endOffer(s, d.Peer, c.Exchange, answerOwner(c.Exchange)) // of an answer that is not wanted any more
 	}
 	if j != nil && j.state == jobCalling {
 		if j.canceled = true; j.stop != nil {
@@ -250,6 +267,7 @@ func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID) {
 		}
 		m.unqueue(j)
 		delete(m.jobs, id)
+		m.letGo(s, peer, id, requestOwner(id), &j.inbound)
 	} else if _, err := m.store.Exchange(context.Background(), id, store.SideEgress); err == nil {
 		return
 	}
@@ -287,6 +305,7 @@ func (m *Manager) refuse(s *node.Step, peer identity.ID, id ID, attempt int, p *
 // forget ends a job that was answered without a call.
 func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 	delete(m.jobs, j.id)
+	m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
 	now, r := s.Now, j.req
 	state := StateFailed
 	if p.Code == CodeUncertain {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -26,6 +27,33 @@ type Loop interface {
 	Do(fn func(*node.Step)) error
 	// Epoch is the own epoch of the link with a peer, 0 for an unknown peer.
 	Epoch(peer identity.ID) uint64
+}
+
+// capsLoop is a Loop that knows what peers take; *node.Node is.
+type capsLoop interface {
+	// Takes says whether a peer takes a kind of message; heard is false when nothing was heard of it yet.
+	Takes(peer identity.ID, kind frame.Kind) (takes, heard bool)
+}
+
+// takes says whether a peer takes a kind of message, as far as that can be told outside of the loop.
+func (m *Manager) takes(peer identity.ID, kind frame.Kind) bool {
+	l, ok := m.loop.(capsLoop)
+	if !ok {
+		return false
+	}
+	takes, _ := l.Takes(peer, kind)
+	return takes
+}
+
+// chunksTo says whether bodies can travel to a peer as chunks. A peer that was never heard of is taken to know them: every
+// version that can be met does.
+func (m *Manager) chunksTo(peer identity.ID) bool {
+	l, ok := m.loop.(capsLoop)
+	if !ok || m.cfg.Chunks == nil {
+		return false
+	}
+	takes, heard := l.Takes(peer, frame.KindPack)
+	return takes || !heard
 }
 
 // errClosing says that the site stops.
@@ -71,8 +99,13 @@ type Config struct {
 	CallbackDue func()
 	// Scrub, if set, takes what was deleted off the disk; called after results were deleted.
 	Scrub func(ctx context.Context) error
-	Now   func() time.Time // the site's clock; nil: time.Now
-	Log   zerolog.Logger
+	// Chunks keeps long bodies, Sealer seals those for a peer. Nil: bodies travel in messages alone.
+	Chunks Chunks
+	Sealer func(peer identity.ID) (*chunk.Sealer, error)
+	// Window is how many bytes of an answer may come before its caller has read any; 0: 1 MiB.
+	Window int64
+	Now    func() time.Time // the site's clock; nil: time.Now
+	Log    zerolog.Logger
 }
 
 // Manager keeps every exchange of a site: calls that its callers made (Caller) and jobs that its
@@ -84,6 +117,7 @@ type Manager struct {
 
 	calls    map[ID]*call
 	jobs     map[ID]*job
+	awaiting map[ID]*inbound   // bodies with chunks that have not come
 	running  map[string]int    // calls under way, by upstream
 	queued   map[string][]*job // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
@@ -133,7 +167,10 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
 		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
-		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight()}
+		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}}
+	if cfg.Window <= 0 {
+		m.cfg.Window = firstWindow
+	}
 	m.tasks.ctx, m.tasks.cancel = context.WithCancel(context.Background())
 	return m
 }
@@ -240,6 +277,8 @@ func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		return nil, m.onCancel(s, d)
 	case frame.KindStage:
 		return nil, m.onStage(s, d)
+	case frame.KindWin:
+		return nil, m.onWin(s, d)
 	}
 	return nil, errUnsupported
 }
@@ -247,7 +286,7 @@ func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 // answerBad tells the other side of a request that cannot be understood here, so that its caller is answered.
 func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
 	x, bad := peekExchange(d.Data)
-	if bad != nil || m.calls[x] != nil || d.Kind == frame.KindRes || d.Kind == frame.KindStage {
+	if bad != nil || m.calls[x] != nil || d.Kind == frame.KindRes || d.Kind == frame.KindStage || d.Kind == frame.KindWin {
 		return
 	}
 	code := CodeInternal
@@ -356,10 +395,15 @@ func (m *Manager) commit(ctx context.Context, fn func(*node.Step) error) error {
 	}
 }
 
+// idsInOrder gives the ids of a table of exchanges, oldest first.
+func idsInOrder[T any](table map[ID]T) []ID {
+	return slices.SortedFunc(maps.Keys(table), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+}
+
 // inOrder gives the values of a table of exchanges, oldest id first: what several of them send goes out in the
 // order in which they began, and the same way every time.
 func inOrder[T any](table map[ID]T) []T {
-	ids := slices.SortedFunc(maps.Keys(table), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+	ids := idsInOrder(table)
 	out := make([]T, len(ids))
 	for i, id := range ids {
 		out[i] = table[id]

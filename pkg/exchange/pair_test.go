@@ -15,10 +15,13 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/node/nodetest"
 	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/seal"
 	"github.com/hoft/hoft/pkg/store"
@@ -80,7 +83,12 @@ type host struct {
 	out    *pipe.MemFolder
 	in     *pipe.MemFolder
 	up     exchange.Upstreams
+	chunks *nodetest.Chunks
+	secret chunk.Secret
 	keep   time.Duration // Config.Remember; 0: an hour
+	settle time.Duration // pipe.Options.Settle; 0: 5 s
+	wrap   func(node.Pipe) node.Pipe
+	pack   int64         // bulk.Config.PackBytes
 	ttl    time.Duration // Config.TTL; 0: an hour
 	flight exchange.Flight
 	m      *exchange.Manager
@@ -113,15 +121,20 @@ func (h *host) start() {
 		h.t.Fatal(err)
 	}
 	p, err := pipe.OpenMem(pipe.Options{Self: h.self.ID(), Peers: []identity.ID{h.peer.ID}, Outbox: "/o", Inbox: "/i",
-		PollMin: time.Millisecond, PollMax: 5 * time.Millisecond}, h.out, h.in)
+		PollMin: time.Millisecond, PollMax: 5 * time.Millisecond, Settle: cmp.Or(h.settle, 5*time.Second)}, h.out, h.in)
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	files := node.Pipe(p)
+	if h.wrap != nil {
+		files = h.wrap(p)
+	}
 	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.WarnLevel)
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer}}, Opener: opener,
-		Pipe: p, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps()}})
+		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(true)}, Chunks: h.chunks, Bulk: bulk.Config{PackBytes: h.pack}})
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour),
-		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log}, h.n, h.db)
+		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: h.chunks,
+		Sealer: func(identity.ID) (*chunk.Sealer, error) { return chunk.NewSealer(h.secret), nil }}, h.n, h.db)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan error, 1)
 	go func() { h.done <- h.n.Run(ctx, h.m) }()
@@ -147,7 +160,7 @@ func (h *host) crash() {
 	h.m.Close()
 	h.cancel()
 	<-h.done
-	h.db = disk
+	h.db, h.chunks = disk, h.chunks.Clone()
 }
 
 func pair(t *testing.T, up exchange.Upstreams) (a, b *host) {
@@ -171,8 +184,8 @@ func apart(t *testing.T, up exchange.Upstreams) (a, b *host) {
 		t.Fatal(err)
 	}
 	ab, ba := pipe.NewMemFolder(nil), pipe.NewMemFolder(nil)
-	a = &host{t: t, self: sa, peer: sb.Public(), db: store.NewMem(), out: ab, in: ba}
-	b = &host{t: t, self: sb, peer: sa.Public(), db: store.NewMem(), out: ba, in: ab, up: up}
+	a = &host{t: t, self: sa, peer: sb.Public(), db: store.NewMem(), out: ab, in: ba, chunks: nodetest.NewChunks(), secret: chunk.Secret{1}}
+	b = &host{t: t, self: sb, peer: sa.Public(), db: store.NewMem(), out: ba, in: ab, up: up, chunks: nodetest.NewChunks(), secret: chunk.Secret{2}}
 	return a, b
 }
 

@@ -18,7 +18,9 @@ func (m *Manager) perform(ctx context.Context, j *job) {
 	r := m.request(j)
 	switch {
 	case j.req.Parts > 0:
-		r.Body = &partsBody{ctx: ctx, store: m.store, id: j.id, total: j.req.Parts}
+		body := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: j.id, total: j.req.Parts}
+		defer body.Close()
+		r.Body = body
 	case len(j.inline) > 0:
 		r.Body = bytes.NewReader(j.inline)
 	}
@@ -86,34 +88,6 @@ func (m *Manager) answerWhole(j *job, head *resData, body []byte) {
 	m.conclude(j, head.Status, int64(len(body)), nil, func(s *node.Step) { _ = s.Send(j.peer, msg) })
 }
 
-// answerParts sends the rest of a body as the callee produces it.
-func (m *Manager) answerParts(ctx context.Context, j *job, resp *Response, body *flow, size int64) (int64, error) {
-	compress := compressible(j, resp.Fields)
-	p := newProducer(ctx, m, j.peer, j.id, compress, true)
-	for {
-		part, ended, err := body.next(partSize, 0)
-		if err != nil {
-			return size, err
-		}
-		d := &bodyData{Exchange: j.id, Attempt: j.attempt(), Offset: size}
-		size += int64(len(part))
-		if !ended {
-			if err := p.send(d, part); err != nil {
-				return size, err
-			}
-			continue
-		}
-		d.Total, d.Trailers = &size, trailersOf(resp)
-		msg, err := encode(frame.KindBody, link.PrioBulk, j.id, d, part, compress)
-		if err != nil {
-			return size, err
-		}
-		msg.Must = true
-		m.conclude(j, resp.Status, size, nil, func(s *node.Step) { _ = s.Send(j.peer, msg) })
-		return size, nil
-	}
-}
-
 // breakOff tells the other side that the body ends early.
 func (m *Manager) breakOff(ctx context.Context, j *job, status int, size int64, err error) {
 	if m.tasks.ctx.Err() != nil {
@@ -158,6 +132,10 @@ func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *P
 	}
 	s.Store().PatchExchange(j.id, store.SideEgress, patch)
 	s.Store().DropInboxExchange(j.id, -1)
+	m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	if p != nil {
+		m.endOffer(s, j.peer, j.id, answerOwner(j.id))
+	}
 	m.release(s, j)
 	s.OnCommit(func(*node.Step) {
 		if m.jobs[j.id] == j {

@@ -63,6 +63,8 @@ const (
 	CodeRate            = "rate-limited"
 	CodeCallback        = "callback-refused"
 	CodeNotKept         = "answers-not-kept"
+	CodeChunksGone      = "chunks-gone"
+	CodeDigest          = "digest-mismatch"
 )
 
 // Kind is what every problem of one code has in common.
@@ -117,5 +119,7 @@ var Kinds = map[string]Kind{
 	CodeRate:            {429, "Too many calls", "connection_limit_reached", "Wait as long as Retry-After says; see limits in the config of the ingress."},
 	CodeCallback:        {403, "The callback's address is not allowed", "", "Ask the ingress's operator to add it to callbacks.allow."},
 	CodeNotKept:         {400, "This route keeps no answers", "http_request_error", "Hold the connection instead of asking for a callback."},
+	CodeChunksGone:      {502, "A part of the body was lost on its way", "connection_terminated", "The server was not called, or its answer is incomplete. Send the request again if it is safe to do so."},
+	CodeDigest:          {400, "The body does not have its digest", "http_request_error", "The body changed on its way to hoft, or Content-Digest is of something else. Send it again."},
 	CodeGone:            {410, "The answer is no longer stored", "", "Send the request again if it is safe to do so."},
 }

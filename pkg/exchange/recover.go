@@ -38,7 +38,7 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 				if err != nil {
 					return err
 				}
-				giveUp(s, e.Peer, e.ID, msg)
+				m.giveUp(s, e.Peer, e.ID, msg)
 			} else if e.Side == store.SideIngress {
 				m.recoverCall(e)
 			} else if err := m.recoverJob(ctx, s, e); err != nil {
@@ -50,7 +50,10 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 			break
 		}
 	}
-	if err := m.recoverParts(ctx); err != nil {
+	if err := m.recoverParts(ctx, s); err != nil {
+		return err
+	}
+	if err := m.recoverOffers(ctx, s); err != nil {
 		return err
 	}
 	if err := m.recoverGone(ctx, s.Now); err != nil {
@@ -141,6 +144,7 @@ func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange
 		m.abandon(s, e, Problemf(CodeUncertain, "the far site has lost the request; the server may have acted"))
 		return nil
 	}
+	j.window.open(j.req.Win)
 	m.jobs[j.id] = j
 	return nil
 }
@@ -153,7 +157,7 @@ func (m *Manager) abandon(s *node.Step, e store.Exchange, p *Problem) {
 }
 
 // recoverParts notes which parts of bodies are there.
-func (m *Manager) recoverParts(ctx context.Context) error {
+func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 	rows, err := m.store.InboxParts(ctx)
 	if err != nil {
 		return fmt.Errorf("recover body parts: %w", err)
@@ -161,7 +165,11 @@ func (m *Manager) recoverParts(ctx context.Context) error {
 	for _, r := range rows {
 		id := ID(r.Exchange)
 		if c := m.calls[id]; c != nil {
-			c.recoverPart(r)
+			if c.recoverPart(r); r.Attempt == c.attempt {
+				if err := m.recoverMap(s, &r, answerOwner(id), &c.inbound); err != nil {
+					return fmt.Errorf("recover exchange %s: %w", id, err)
+				}
+			}
 			continue
 		}
 		if r.Kind != frame.KindBody || m.cfg.Upstreams == nil {
@@ -172,8 +180,9 @@ func (m *Manager) recoverParts(ctx context.Context) error {
 			j = &job{id: id, peer: r.Peer, arrived: r.Received}
 			m.jobs[id] = j
 		}
-		if r.Size > 0 {
-			j.have.Add(uint64(r.Offset), uint64(r.Offset)+uint64(r.Size)-1)
+		j.add(r.Offset, r.Size)
+		if err := m.recoverMap(s, &r, requestOwner(id), &j.inbound); err != nil {
+			return fmt.Errorf("recover exchange %s: %w", id, err)
 		}
 	}
 	return nil
@@ -185,7 +194,7 @@ func (c *call) recoverPart(r store.In) {
 		return
 	}
 	if r.Attempt > c.attempt {
-		c.attempt, c.head, c.have, c.total = r.Attempt, nil, nil, -1
+		c.attempt, c.head, c.inbound, c.total = r.Attempt, nil, inbound{}, -1
 	}
 	switch r.Kind {
 	case frame.KindRes:
@@ -200,9 +209,7 @@ func (c *call) recoverPart(r store.In) {
 			c.total = *d.Total
 		}
 	}
-	if r.Size > 0 {
-		c.have.Add(uint64(r.Offset), uint64(r.Offset)+uint64(r.Size)-1)
-	}
+	c.add(r.Offset, r.Size)
 }
 
 // resume decides about every job that an earlier run left.

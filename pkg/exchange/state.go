@@ -3,8 +3,10 @@ package exchange
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/store"
 )
@@ -67,12 +69,12 @@ func (m *Manager) Result(ctx context.Context, id ID) (*Response, error) {
 	}
 	resp := &Response{Status: d.Status, Fields: d.Fields, Length: d.Length, Callee: d.Callee.callee(), PeerName: m.cfg.Peers[row.Peer], Exchange: id}
 	trailers := d.Trailers
-	body := io.Reader(bytes.NewReader(inline))
+	resp.Body = io.NopCloser(bytes.NewReader(inline))
 	if d.More {
-		body = io.MultiReader(body, &partsBody{ctx: ctx, store: m.store, id: id, attempt: attempt, offset: int64(len(inline)), total: row.ResBytes})
+		rest := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: id, attempt: attempt, offset: int64(len(inline)), total: row.ResBytes}
+		resp.Body = twoPieces{io.MultiReader(bytes.NewReader(inline), rest), rest}
 		trailers = lastTrailers(parts, attempt)
 	}
-	resp.Body = io.NopCloser(body)
 	resp.Trailers = func() Fields { return trailers }
 	return resp, nil
 }
@@ -99,34 +101,95 @@ func lastTrailers(rows []store.In, attempt int) Fields {
 	return nil
 }
 
-// partsBody reads the stored parts of a body in order.
+// twoPieces is a body in two pieces, of which the second is closed.
+type twoPieces struct {
+	io.Reader
+	io.Closer
+}
+
+// partsBody reads the stored parts of a body in order, those that lie in chunks too.
 type partsBody struct {
 	ctx     context.Context
 	store   store.Reader
+	chunks  Chunks
 	id      ID
 	attempt int
 	offset  int64
 	total   int64
 	rest    []byte
+	run     *chunk.Reader // the part that is being read lies in chunks; nil: it does not
 }
 
 // Read implements io.Reader.
 func (b *partsBody) Read(p []byte) (int, error) {
-	if len(b.rest) == 0 {
+	for len(b.rest) == 0 {
+		if b.run != nil {
+			n, err := b.run.Read(p)
+			b.offset += int64(n)
+			if n > 0 || err != nil && !errors.Is(err, io.EOF) {
+				return n, ignoreEOF(err)
+			}
+			if err == nil {
+				continue
+			}
+			b.endRun()
+		}
 		if b.offset >= b.total {
 			return 0, io.EOF
 		}
-		part, err := readPart(b.ctx, b.store, b.id, b.attempt, b.offset)
-		if err != nil {
+		if err := b.next(); err != nil {
 			return 0, err
 		}
-		if len(part) == 0 {
-			return 0, errNoBody
-		}
-		b.rest = part
-		b.offset += int64(len(part))
 	}
 	n := copy(p, b.rest)
 	b.rest = b.rest[n:]
 	return n, nil
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// next opens the part at the present place.
+func (b *partsBody) next() error {
+	row, err := b.store.InboxPart(b.ctx, b.id, b.attempt, b.offset)
+	if err != nil {
+		return err
+	}
+	d, err := decodeLoose[bodyData](row.Data)
+	if err != nil {
+		return err
+	}
+	if d.Map != nil && b.chunks != nil {
+		entries, _, err := entriesOf(d)
+		if err != nil {
+			return err
+		}
+		b.run = chunk.NewReader(b.ctx, chunk.Map{Entries: entries}, b.chunks)
+		return nil
+	}
+	if b.rest, err = plainOf(row); err != nil {
+		return err
+	}
+	if len(b.rest) == 0 {
+		return errNoBody
+	}
+	b.offset += int64(len(b.rest))
+	return nil
+}
+
+func (b *partsBody) endRun() {
+	if b.run != nil {
+		_ = b.run.Close() // nothing is written
+		b.run = nil
+	}
+}
+
+// Close lets go of what is open.
+func (b *partsBody) Close() error {
+	b.endRun()
+	return nil
 }

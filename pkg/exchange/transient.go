@@ -8,7 +8,7 @@ import (
 // the site stops before that, Expire does it.
 func (m *Manager) forgetContent(s *node.Step, c *call) {
 	id := c.id
-	forget := func(s *node.Step) { s.Store().ExpireExchange(id) }
+	forget := func(s *node.Step) { m.expireContent(s, id) }
 	if w := c.waiter; w != nil && w.whenRead(func() { _ = m.loop.Do(forget) }) {
 		return
 	}

@@ -102,6 +102,10 @@ type Request struct {
 	ReplayOf  ID // the exchange that it repeats, the zero id for none
 	// NoCompress keeps the body out of any compression (a body that mixes secrets with text of others).
 	NoCompress bool
+	// Fresh seals the chunks of both bodies so that none is equal to any other, Fixed cuts them at fixed places.
+	Fresh, Fixed bool
+	// Window is how many bytes of the answer may come before the caller has read any; 0: the site's default.
+	Window int64
 }
 
 // Response is one HTTP response.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -13,7 +15,10 @@ import (
 type waiter struct {
 	id      ID
 	store   store.Reader
-	leave   func() // the caller left after the head
+	chunks  Chunks
+	leave   func()            // the caller left after the head
+	raise   func(limit int64) // more may be sent; nil: there is no window
+	trip    time.Duration     // about a round trip
 	changed chan struct{}
 
 	mu       sync.Mutex
@@ -24,8 +29,10 @@ type waiter struct {
 	problem  *Problem
 	parts    map[int64][]byte // waiting in memory, by offset
 	inMemory int
-	onDisk   map[int64]bool // waiting in the store
-	next     int64          // offset of what the caller reads next
+	onDisk   map[int64]bool  // waiting in the store
+	inChunks map[int64]piece // in the chunk store, or on its way there, by offset
+	credit   credit
+	next     int64 // offset of what the caller reads next
 	total    int64
 	trailers Fields
 	taken    bool   // the head was passed on
@@ -36,8 +43,14 @@ type waiter struct {
 // waiterMemory is how many bytes of body wait in memory for one slow caller; more wait in the store.
 const waiterMemory = 512 << 10
 
-func newWaiter(id ID, r store.Reader) *waiter {
-	return &waiter{id: id, store: r, changed: make(chan struct{}, 1), parts: map[int64][]byte{}, onDisk: map[int64]bool{}, total: -1, stage: StageAccepted}
+// piece is one chunk of a body.
+type piece struct {
+	entry chunk.Entry
+	name  chunk.Name
+}
+
+func newWaiter(id ID, r store.Reader, chunks Chunks) *waiter {
+	return &waiter{id: id, store: r, chunks: chunks, inChunks: map[int64]piece{}, changed: make(chan struct{}, 1), parts: map[int64][]byte{}, onDisk: map[int64]bool{}, total: -1, stage: StageAccepted}
 }
 
 // wake tells the reader that something changed; one pending signal is enough.
@@ -90,6 +103,25 @@ func (w *waiter) addPart(b *bodyData, plain []byte) bool {
 	return true
 }
 
+// addChunks takes a part that lies in chunks.
+func (w *waiter) addChunks(b *bodyData) {
+	entries, _, err := entriesOf(b)
+	if err != nil {
+		return // was checked before
+	}
+	w.mu.Lock()
+	at := b.Offset
+	for _, e := range entries {
+		w.inChunks[at] = piece{e, e.Name()}
+		at += e.Len
+	}
+	if b.Total != nil {
+		w.total, w.trailers = *b.Total, b.Trailers
+	}
+	w.mu.Unlock()
+	w.wake()
+}
+
 // stored tells that a part which was not kept in memory can be read from the store.
 func (w *waiter) stored(offset int64, n int) {
 	w.mu.Lock()
@@ -110,7 +142,8 @@ func (w *waiter) finish(p *Problem) {
 func (w *waiter) restart() {
 	w.mu.Lock()
 	w.head, w.total, w.trailers = nil, -1, nil
-	w.parts, w.onDisk, w.inMemory = map[int64][]byte{}, map[int64]bool{}, 0
+	w.parts, w.onDisk, w.inMemory, w.inChunks = map[int64][]byte{}, map[int64]bool{}, 0, map[int64]piece{}
+	w.credit.limit, w.credit.raised = w.credit.size, time.Time{}
 	w.mu.Unlock()
 }
 
@@ -158,6 +191,7 @@ type waiterBody struct {
 	ctx     context.Context
 	attempt int
 	rest    []byte
+	plain   []byte // of the chunk that is being read
 	closed  bool
 }
 
@@ -167,6 +201,7 @@ func (b *waiterBody) Read(p []byte) (int, error) {
 		if err := b.fetch(); err != nil {
 			return 0, err
 		}
+		b.w.readOn(time.Now())
 	}
 	n := copy(p, b.rest)
 	b.rest = b.rest[n:]
@@ -187,11 +222,14 @@ func (b *waiterBody) fetch() error {
 			return nil
 		}
 		onDisk, at := w.onDisk[w.next], w.next
+		c, chunked := w.inChunks[w.next]
 		end, ended, problem := w.total >= 0 && w.next >= w.total, w.ended, w.problem
 		w.mu.Unlock()
 		switch {
 		case onDisk:
 			return b.fetchStored(at)
+		case chunked && w.chunks.Has(c.name):
+			return b.fetchChunk(at, c)
 		case end:
 			return io.EOF
 		case ended && problem != nil:
@@ -218,6 +256,23 @@ func (b *waiterBody) fetchStored(at int64) error {
 	return nil
 }
 
+// fetchChunk opens the chunk at an offset.
+func (b *waiterBody) fetchChunk(at int64, c piece) error {
+	ct, err := b.w.chunks.Chunk(b.ctx, c.name)
+	if err == nil {
+		b.plain, err = c.entry.Open(ct, b.plain)
+	}
+	if err != nil {
+		return &Abort{Reason: "a part of the answer could not be read from the chunk store"}
+	}
+	b.w.mu.Lock()
+	delete(b.w.inChunks, at)
+	b.w.next += int64(len(b.plain))
+	b.w.mu.Unlock()
+	b.rest = b.plain
+	return nil
+}
+
 // Close tells that the caller reads no further.
 func (b *waiterBody) Close() error {
 	if b.closed {
@@ -236,6 +291,17 @@ func (b *waiterBody) Close() error {
 		leave()
 	}
 	return nil
+}
+
+// readOn notes how far the caller has read, and has the window raised where that is due.
+func (w *waiter) readOn(now time.Time) {
+	w.mu.Lock()
+	limit, due := w.credit.take(w.next, now, w.trip)
+	due = due && w.raise != nil && !w.ended
+	w.mu.Unlock()
+	if due {
+		w.raise(limit)
+	}
 }
 
 // readPart reads one stored body part.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/link"
@@ -39,6 +40,11 @@ type reqData struct {
 	Plain bool `json:"plain,omitzero"`
 	// Keyed says that the caller sent an Idempotency-Key of its own.
 	Keyed bool `json:"keyed,omitzero"`
+	// Win is up to which offset of its body the answer may be sent before a win message; 0: all of it.
+	Win int64 `json:"win,omitzero"`
+	// Fresh says that no chunk of the answer is to be equal to any other; Fixed that it is cut at fixed places.
+	Fresh bool `json:"fresh,omitzero"`
+	Fixed bool `json:"fixed,omitzero"`
 }
 
 type resData struct {
@@ -72,6 +78,8 @@ type bodyData struct {
 	Exchange ID    `json:"exchange"`
 	Attempt  int   `json:"attempt"`
 	Offset   int64 `json:"offset"`
+	// Map lists the chunks that the part lies in, in place of the message's own body. It holds their keys.
+	Map jsontext.Value `json:"map,omitzero"`
 	// Total comes with the last part only: the whole body's length.
 	Total    *int64 `json:"total,omitzero"`
 	Trailers Fields `json:"trailers,omitempty"`
@@ -81,6 +89,15 @@ type abortData struct {
 	Exchange ID     `json:"exchange"`
 	Attempt  int    `json:"attempt"`
 	Reason   string `json:"reason"`
+}
+
+// winData raises the window of an answer's body.
+type winData struct {
+	Exchange ID    `json:"exchange"`
+	Attempt  int   `json:"attempt"`
+	Offset   int64 `json:"offset"`
+	// Done says that the whole body is here: its chunks are not asked for any more.
+	Done bool `json:"done,omitzero"`
 }
 
 type cancelData struct {

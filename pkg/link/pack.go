@@ -35,5 +35,8 @@ func (l *Link) WrotePack(size int64) {
 	l.stats.BytesWritten += uint64(size)
 }
 
+// PeerCaps is what the peer said last that it takes. Not to be changed.
+func (l *Link) PeerCaps() []string { return l.st.PeerCaps }
+
 // SmallTrip is how long a small file's round trip may take: the time after which something should have been heard.
 func (l *Link) SmallTrip() time.Duration { return l.rtt.timeout(l.cfg.AckDelay) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,6 +93,7 @@ type Node struct {
 	core   *Core
 	peers  map[identity.ID]Peer
 	epochs map[identity.ID]*atomic.Uint64
+	caps   map[identity.ID]*atomic.Pointer[[]string]
 	events chan func(time.Time)
 	closed chan struct{} // no more events are taken
 	once   sync.Once
@@ -115,11 +117,11 @@ const (
 
 // New prepares a node. SetHandler and Run come next.
 func New(opt Options) *Node {
-	n := &Node{opt: opt, peers: map[identity.ID]Peer{}, epochs: map[identity.ID]*atomic.Uint64{},
+	n := &Node{opt: opt, peers: map[identity.ID]Peer{}, epochs: map[identity.ID]*atomic.Uint64{}, caps: map[identity.ID]*atomic.Pointer[[]string]{},
 		events: make(chan func(time.Time), eventQueue), closed: make(chan struct{}), ready: make(chan struct{}), packs: make(chan struct{}, readsAtOnce)}
 	for _, p := range opt.Peers {
 		n.peers[p.ID] = p
-		n.epochs[p.ID] = new(atomic.Uint64)
+		n.epochs[p.ID], n.caps[p.ID] = new(atomic.Uint64), new(atomic.Pointer[[]string])
 	}
 	n.reader = NewReader(opt)
 	return n
@@ -166,6 +168,16 @@ func (n *Node) Epoch(peer identity.ID) uint64 {
 		return e.Load()
 	}
 	return 0
+}
+
+// Takes says whether a peer's last caps allow a kind of message; heard is false when it has told none yet. Safe for
+// concurrent use.
+func (n *Node) Takes(peer identity.ID, kind frame.Kind) (takes, heard bool) {
+	c := n.caps[peer]
+	if c == nil || c.Load() == nil || len(*c.Load()) == 0 {
+		return false, false
+	}
+	return slices.Contains(*c.Load(), string(kind)), true
 }
 
 // Ready is closed when the state is loaded and the first scan was made.
@@ -256,6 +268,10 @@ func (n *Node) publishEpochs() {
 		own, _ := n.core.links[id].Epoch()
 		if e.Load() != own {
 			e.Store(own)
+		}
+		words := n.core.links[id].PeerCaps()
+		if c := n.caps[id]; c.Load() == nil || !slices.Equal(*c.Load(), words) {
+			c.Store(&words)
 		}
 	}
 }

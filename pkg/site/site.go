@@ -158,7 +158,7 @@ func (s *Site) buildNode() error {
 	cfg := s.cfg
 	s.node = node.New(node.Options{Self: s.self.ID(), Peers: peers, Opener: opener, Pipe: s.pipe, Store: s.db,
 		Log: s.log.With().Str("component", "node").Logger(),
-		Link: link.Config{Caps: exchange.Caps(), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
+		Link: link.Config{Caps: exchange.Caps(false), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
 			MaxFiles: cfg.Pipe.MaxFiles, MaxFile: int64(cfg.Pipe.MaxFile), Pipe: strings.ToValidUTF8(cfg.Pipe.Outbox, "?"),
 			WindowMessages: cfg.Limits.TransitMessages, WindowBytes: int(cfg.Limits.TransitBytes)},
 		Limits: node.Limits{OutboxMessages: int64(cfg.Limits.OutboxMessages), OutboxBytes: int64(cfg.Limits.OutboxBytes)}})

@@ -1,0 +1,238 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Chunks is what exchanges need of the site's chunk store. Safe for concurrent use.
+type Chunks interface {
+	node.Chunks
+	// Pin keeps chunks from being evicted on behalf of an owner; Unpin lets all of an owner's go.
+	Pin(owner [16]byte, names []chunk.Name)
+	Unpin(owner [16]byte)
+}
+
+// inbound is a body that comes in parts: what has come, and which of its chunks have not.
+type inbound struct {
+	have    frame.Ranges // bytes whose part came, as closed intervals
+	missing map[chunk.Name]struct{}
+	chunked bool // some of it lies in chunks
+}
+
+// covers says whether all of the first n bytes are here.
+func (in *inbound) covers(n int64) bool {
+	return len(in.missing) == 0 && (n == 0 || len(in.have) == 1 && in.have[0] == frame.Range{0, uint64(n) - 1})
+}
+
+func (in *inbound) add(offset, n int64) {
+	if n > 0 {
+		in.have.Add(uint64(offset), uint64(offset+n)-1)
+	}
+}
+
+// requestOwner and answerOwner pin the chunks of a call's two bodies.
+func requestOwner(id ID) [16]byte { return id }
+
+func answerOwner(id ID) [16]byte {
+	id[8] ^= 0xc0 // no UUID has these bits there (RFC 9562 section 4.1)
+	return id
+}
+
+var errMapPart = errors.New("a part names no chunks that can be used")
+
+// entriesOf reads the map in a part of a body.
+func entriesOf(b *bodyData) ([]chunk.Entry, int64, error) {
+	mp, err := chunk.ParseMap(b.Map)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(mp.Entries) == 0 || mp.Level() != 0 {
+		return nil, 0, errMapPart
+	}
+	return mp.Entries, mp.Size(), nil
+}
+
+// takeMap notes the chunks that a part of a body lies in: they are pinned, and those that are not here are awaited.
+func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound, b *bodyData) (size int64, err error) {
+	if m.cfg.Chunks == nil {
+		return 0, errUnsupported
+	}
+	entries, size, err := entriesOf(b)
+	if err != nil {
+		return 0, fmt.Errorf("map: %w", err)
+	}
+	if b.Offset < 0 || b.Offset > maxOffset {
+		return 0, errOffset
+	}
+	names := make([]chunk.Name, len(entries))
+	var missing []chunk.Name
+	for i := range entries {
+		names[i] = entries[i].Name()
+	}
+	m.cfg.Chunks.Pin(owner, names) // before the look: what is here now stays
+	for _, n := range names {
+		if !m.cfg.Chunks.Has(n) {
+			missing = append(missing, n)
+		}
+	}
+	in.chunked = true
+	in.add(b.Offset, size)
+	m.needChunks(s, peer, id, in, missing)
+	return size, nil
+}
+
+// needChunks has missing chunks waited for, and asked for if they do not come by themselves.
+func (m *Manager) needChunks(s *node.Step, peer identity.ID, id ID, in *inbound, missing []chunk.Name) {
+	if len(missing) == 0 {
+		return
+	}
+	if in.missing == nil {
+		in.missing = map[chunk.Name]struct{}{}
+	}
+	for _, n := range missing {
+		in.missing[n] = struct{}{}
+	}
+	m.awaiting[id] = in
+	s.Need(peer, id, missing)
+}
+
+// letGo ends what is awaited and pinned of an incoming body.
+func (m *Manager) letGo(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound) {
+	delete(m.awaiting, id)
+	s.Forget(peer, id)
+	if in.chunked && owner != [16]byte{} {
+		m.cfg.Chunks.Unpin(owner)
+	}
+}
+
+// endOffer ends the offer of an outgoing body.
+func (m *Manager) endOffer(s *node.Step, peer identity.ID, id ID, owner [16]byte) {
+	s.Release(peer, id)
+	if m.cfg.Chunks != nil {
+		m.cfg.Chunks.Unpin(owner)
+	}
+}
+
+// ChunksStored implements node.ChunkHandler.
+func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, _ ID, names []chunk.Name) {
+	for _, id := range idsInOrder(m.awaiting) {
+		in := m.awaiting[id]
+		c, j := m.calls[id], m.jobs[id]
+		if c == nil && (j == nil || j.peer != peer) || c != nil && c.peer != peer {
+			continue
+		}
+		s.Satisfied(peer, id, names)
+		for _, n := range names {
+			delete(in.missing, n)
+		}
+		if len(in.missing) == 0 {
+			delete(m.awaiting, id)
+		}
+		switch {
+		case c != nil:
+			if c.waiter != nil {
+				c.waiter.wake()
+			}
+			m.finishIfComplete(s, c)
+		case j.state == jobBody && j.complete():
+			m.begin(s, j, false)
+		}
+	}
+}
+
+// ChunksGone implements node.ChunkHandler: a body cannot be completed any more.
+func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID) {
+	p := Problemf(CodeChunksGone, "a part of the body was lost on its way and is no longer stored at its sender")
+	if c := m.calls[id]; c != nil && c.peer == peer {
+		m.fail(s, c, p)
+		return
+	}
+	j := m.jobs[id]
+	if j == nil || j.peer != peer || j.state != jobBody {
+		return
+	}
+	if j.req == nil { // the request itself will say so
+		m.dropRequest(s, peer, id)
+		return
+	}
+	m.refuse(s, peer, id, j.attempt(), p, j.arrived)
+	m.forget(s, j, p)
+}
+
+// ChunksMoved implements node.ChunkHandler.
+func (m *Manager) ChunksMoved(*node.Step, identity.ID, ID) {}
+
+// dropAnswers ends the offers of answers to a peer that lost its state: nobody there waits for them.
+func (m *Manager) dropAnswers(s *node.Step, peer identity.ID) {
+	b := s.Bulk(peer)
+	if b == nil {
+		return
+	}
+	for _, id := range b.Offering() {
+		if m.calls[id] == nil {
+			m.endOffer(s, peer, id, answerOwner(id))
+		}
+	}
+}
+
+// purged ends what an exchange that is forgotten may still offer.
+func (m *Manager) purged(s *node.Step, k store.ExchangeKey) {
+	if m.cfg.Chunks == nil || k.Side != store.SideEgress {
+		return
+	}
+	for peer := range m.cfg.Peers {
+		s.Release(peer, k.ID)
+	}
+	m.cfg.Chunks.Unpin(answerOwner(k.ID))
+}
+
+// recoverOffers pins again what bodies on their way need, and opens the windows of answers that nobody waits for.
+func (m *Manager) recoverOffers(ctx context.Context, s *node.Step) error {
+	for _, c := range inOrder(m.calls) {
+		m.sendWin(s, c, noWindow, false)
+	}
+	if m.cfg.Chunks == nil {
+		return nil
+	}
+	for peer := range m.cfg.Peers {
+		offers, err := m.store.Offers(ctx, peer)
+		if err != nil {
+			return fmt.Errorf("recover offers: %w", err)
+		}
+		for _, o := range offers {
+			recs, err := bulk.UnpackRecords(o.Recs)
+			if err != nil {
+				return fmt.Errorf("recover offers: %w", err)
+			}
+			owner := answerOwner(o.Exchange)
+			if m.calls[o.Exchange] != nil {
+				owner = requestOwner(o.Exchange)
+			}
+			names := make([]chunk.Name, len(recs))
+			for i, r := range recs {
+				names[i] = r.Name
+			}
+			m.cfg.Chunks.Pin(owner, names)
+		}
+	}
+	return nil
+}
+
+// recoverMap takes up a stored part of a body that lies in chunks.
+func (m *Manager) recoverMap(s *node.Step, r *store.In, owner [16]byte, in *inbound) error {
+	d, err := decodeLoose[bodyData](r.Data)
+	if err != nil || d.Map == nil {
+		return err
+	}
+	_, err = m.takeMap(s, r.Peer, r.Exchange, owner, in, d)
+	return err
+}

@@ -1,0 +1,213 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+)
+
+const (
+	// shipBytes and shipChunks bound what one body message lists: its chunks are synced, offered and told together.
+	shipBytes  = 8 << 20
+	shipChunks = 300
+)
+
+// shipper turns a body into chunks that are stored, offered to the peer, and listed in body messages. It is at most
+// a few shipments ahead of what is durable.
+type shipper struct {
+	m       *Manager
+	ctx     context.Context
+	peer    identity.ID
+	id      ID
+	owner   [16]byte
+	attempt int
+	must    bool
+	first   func(*node.Step) // done once, in the step of the first shipment; nil: nothing
+	w       *chunk.Writer
+
+	queue chan shipment
+	over  chan struct{}
+
+	mu      sync.Mutex
+	batch   shipment
+	through int64 // bytes that are in shipments
+	eager   int64 // up to here each chunk travels at once
+	start   int64 // offset of the first byte within the body
+	err     error // of shipping
+}
+
+// shipment is a run of chunks.
+type shipment struct {
+	entries []chunk.Entry
+	recs    []chunk.Record
+	names   []chunk.Name
+	offset  int64
+	sealed  int64
+}
+
+// newShipper begins at offset start of a body. End it by close or abort.
+func newShipper(ctx context.Context, m *Manager, sealer *chunk.Sealer, o chunk.WriterOptions, peer identity.ID, id ID, start int64) *shipper {
+	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, start: start, queue: make(chan shipment, 1), over: make(chan struct{})}
+	p.batch.offset = start
+	p.w = chunk.NewWriter(sealer, o, p.take)
+	go p.run()
+	return p
+}
+
+// take is the Writer's sink: it stores one chunk. The nodes of a nested map are not needed: body messages list all.
+func (p *shipper) take(e chunk.Entry, r chunk.Record, ct []byte) error {
+	if e.Lvl > 0 {
+		return nil
+	}
+	p.m.cfg.Chunks.Pin(p.owner, []chunk.Name{r.Name})
+	if err := p.m.cfg.Chunks.Put(r, ct); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	b := &p.batch
+	e.Num = int64(len(b.entries)) // each message has a map of its own
+	b.entries, b.recs, b.names = append(b.entries, e), append(b.recs, r), append(b.names, r.Name)
+	b.sealed += r.Len
+	p.through += e.Len
+	if b.sealed < shipBytes && len(b.entries) < shipChunks && p.through > p.eager {
+		return nil
+	}
+	return p.ship()
+}
+
+// ship queues what is gathered. Called with the lock held; it is let go meanwhile.
+func (p *shipper) ship() error {
+	b := p.batch
+	if len(b.entries) == 0 {
+		return nil
+	}
+	p.batch = shipment{offset: p.start + p.through}
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	select {
+	case p.queue <- b:
+		return nil
+	case <-p.over:
+		return errClosing
+	case <-p.ctx.Done():
+		return p.ctx.Err()
+	}
+}
+
+// push has what is cut travel without waiting for more.
+func (p *shipper) push() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.eager = p.through + chunk.MaxChunk
+	return p.ship()
+}
+
+// close returns when all of the body is durable and offered, and gives its length.
+func (p *shipper) close() (int64, error) {
+	_, err := p.w.Close()
+	p.mu.Lock()
+	if err == nil {
+		err = p.ship()
+	}
+	p.mu.Unlock()
+	close(p.queue)
+	<-p.over
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		err = p.err
+	}
+	return p.w.Size(), err
+}
+
+// cause gives why shipping failed, or err where it did not.
+func (p *shipper) cause(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	return err
+}
+
+// abort ends without the rest of the body.
+func (p *shipper) abort() {
+	p.w.Abort()
+	close(p.queue)
+	<-p.over
+}
+
+// run syncs and sends one shipment after the other, while the next is gathered.
+func (p *shipper) run() {
+	defer close(p.over)
+	for b := range p.queue {
+		if err := p.send(&b); err != nil {
+			p.mu.Lock()
+			p.err = err
+			p.mu.Unlock()
+			for range p.queue { // let the sink come to its end
+			}
+			return
+		}
+	}
+}
+
+// send makes the chunks durable, then offers and lists them in one commit.
+func (p *shipper) send(b *shipment) error {
+	if err := p.m.cfg.Chunks.Sync(p.ctx); err != nil {
+		return err
+	}
+	mp := chunk.Map{Entries: b.entries}
+	text, err := mp.Encode()
+	if err != nil {
+		return err
+	}
+	msg, err := encode(frame.KindBody, link.PrioBulk, p.id, &bodyData{Exchange: p.id, Attempt: p.attempt, Offset: b.offset, Map: text}, nil, false)
+	if err != nil {
+		return err
+	}
+	msg.Keep, msg.Must = !p.must, p.must
+	return p.m.commit(p.ctx, func(s *node.Step) error {
+		if err := s.Send(p.peer, msg); err != nil {
+			return p.m.sendProblem(err, &Request{Peer: p.peer})
+		}
+		if p.first != nil {
+			p.first(s)
+			p.first = nil
+		}
+		s.Offer(p.peer, p.id, b.recs)
+		return nil
+	})
+}
+
+// sealerFor gives what seals bodies for a peer: with fresh nothing of the body is equal to anything else.
+func (m *Manager) sealerFor(peer identity.ID, fresh bool) (*chunk.Sealer, error) {
+	if !fresh {
+		return m.cfg.Sealer(peer)
+	}
+	secret, err := chunk.NewSecret()
+	if err != nil {
+		return nil, err
+	}
+	return chunk.NewSealer(secret), nil
+}
+
+// chunkProblem is what a caller is told when chunks could not be stored.
+func chunkProblem(err error) error {
+	if errors.Is(err, chunk.ErrFull) {
+		p := Problemf(CodeStoreFailed, "the chunk store of this site is full of bodies that are under way")
+		p.RetryAfter = 30
+		return p
+	}
+	return err
+}

@@ -1,0 +1,143 @@
+// Package nodetest helps to test what runs on a node.
+package nodetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hoft/hoft/pkg/chunk"
+)
+
+// Chunks is a chunk store in memory. What was put is durable after Sync: Clone gives a store as a restarted process
+// finds it. Safe for concurrent use.
+type Chunks struct {
+	mu    sync.Mutex
+	all   map[chunk.Name][]byte
+	fresh map[chunk.Name]bool // put since the last Sync
+	pins  map[[16]byte]map[chunk.Name]bool
+}
+
+// NewChunks makes an empty store.
+func NewChunks() *Chunks {
+	return &Chunks{all: map[chunk.Name][]byte{}, fresh: map[chunk.Name]bool{}, pins: map[[16]byte]map[chunk.Name]bool{}}
+}
+
+// Clone gives what survives a power cut.
+func (c *Chunks) Clone() *Chunks {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := NewChunks()
+	out.all = maps.Clone(c.all)
+	for n := range c.fresh {
+		delete(out.all, n)
+	}
+	return out
+}
+
+// Has says whether a chunk is here.
+func (c *Chunks) Has(n chunk.Name) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all[n] != nil
+}
+
+// Chunk implements chunk.Source.
+func (c *Chunks) Chunk(_ context.Context, n chunk.Name) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all[n] == nil {
+		return nil, chunk.ErrMissing
+	}
+	return slices.Clone(c.all[n]), nil
+}
+
+// Put keeps a ciphertext.
+func (c *Chunks) Put(r chunk.Record, ct []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all[r.Name] == nil {
+		c.all[r.Name], c.fresh[r.Name] = slices.Clone(ct), true
+	}
+	return nil
+}
+
+// Sync makes durable what was put.
+func (c *Chunks) Sync(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.fresh)
+	return nil
+}
+
+// WriteRecord copies a record.
+func (c *Chunks) WriteRecord(ctx context.Context, w io.Writer, r chunk.Record, verify bool) error {
+	ct, err := c.Chunk(ctx, r.Name)
+	if err == nil && verify {
+		err = r.Verify(ct)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = w.Write(r.AppendHeader(nil)); err == nil {
+		_, err = w.Write(ct)
+	}
+	return err
+}
+
+// Damage changes a chunk, or with drop removes it.
+func (c *Chunks) Damage(n chunk.Name, drop bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all[n] == nil {
+		return fmt.Errorf("%w: %s", chunk.ErrMissing, n)
+	}
+	if drop {
+		delete(c.all, n)
+		return nil
+	}
+	ct := slices.Clone(c.all[n])
+	ct[len(ct)/2] ^= 1
+	c.all[n] = ct
+	return nil
+}
+
+// Names gives the names of all chunks.
+func (c *Chunks) Names() []chunk.Name {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.all))
+}
+
+// Pin keeps chunks from being evicted on behalf of an owner, Unpin lets all of an owner's go.
+func (c *Chunks) Pin(owner [16]byte, names []chunk.Name) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pins[owner] == nil {
+		c.pins[owner] = map[chunk.Name]bool{}
+	}
+	for _, n := range names {
+		c.pins[owner][n] = true
+	}
+}
+
+// Unpin lets all of an owner's chunks go.
+func (c *Chunks) Unpin(owner [16]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pins, owner)
+}
+
+// Pinned counts the chunks that somebody pins.
+func (c *Chunks) Pinned() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := map[chunk.Name]bool{}
+	for _, p := range c.pins {
+		maps.Copy(all, p)
+	}
+	return len(all)
+}
