@@ -196,7 +196,7 @@ func (m *Manager) purged(s *node.Step, k store.ExchangeKey) {
 }
 
 // recoverOffers pins again what bodies on their way need, and opens the windows of answers that nobody waits for.
-func (m *Manager) recoverOffers(ctx context.Context, s *node.Step) error {
+func (m *Manager) recoverOffers(ctx context.Context, s *node.Step, over map[ID]bool) error {
 	for _, c := range inOrder(m.calls) {
 		m.sendWin(s, c, noWindow, false)
 	}
@@ -209,6 +209,9 @@ func (m *Manager) recoverOffers(ctx context.Context, s *node.Step) error {
 			return fmt.Errorf("recover offers: %w", err)
 		}
 		for _, o := range offers {
+			if over[o.Exchange] {
+				continue
+			}
 			recs, err := bulk.UnpackRecords(o.Recs)
 			if err != nil {
 				return fmt.Errorf("recover offers: %w", err)

@@ -26,6 +26,7 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 	if m.lastEvent, err = m.store.LastEvent(ctx); err != nil {
 		return fmt.Errorf("recover events: %w", err)
 	}
+	over := map[ID]bool{} // exchanges that end here
 	var before ID
 	for {
 		rows, err := m.store.Exchanges(ctx, store.ExchangeFilter{Running: true, Before: before, Limit: 1000})
@@ -38,6 +39,7 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 				if err != nil {
 					return err
 				}
+				over[e.ID] = true
 				m.giveUp(s, e.Peer, e.ID, msg)
 			} else if e.Side == store.SideIngress {
 				m.recoverCall(e)
@@ -53,7 +55,7 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 	if err := m.recoverParts(ctx, s); err != nil {
 		return err
 	}
-	if err := m.recoverOffers(ctx, s); err != nil {
+	if err := m.recoverOffers(ctx, s, over); err != nil {
 		return err
 	}
 	if err := m.recoverGone(ctx, s.Now); err != nil {
