@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/pipe"
 )
@@ -53,7 +55,8 @@ func (n *Node) writePack(ctx context.Context, w PackWrite) {
 		err = nil // written by an earlier run, which did not live to note it
 	}
 	if err != nil && ctx.Err() == nil {
-		n.opt.Log.Error().Err(err).Str("peer", n.peers[w.Peer].Name).Str("file", w.Name.String()).Msg("cannot write a pack to the outbox")
+		level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[w.Peer].Name) }
+		n.reader.quiet.trouble(level, time.Now(), w.Name.String(), "cannot write a pack to the outbox; trying again", err)
 	}
 	n.tell(ctx, func(now time.Time) { n.core.PackWritten(now, w, err, damaged) })
 }
@@ -73,7 +76,8 @@ func (n *Node) readPack(ctx context.Context, r PackRead) {
 		res = PackResult{Vanished: true}
 	case err != nil:
 		if ctx.Err() == nil {
-			n.opt.Log.Error().Err(err).Str("peer", n.peers[r.Peer].Name).Str("file", f.Name.String()).Msg("cannot take a pack in; trying again")
+			level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[r.Peer].Name) }
+			n.reader.quiet.trouble(level, time.Now(), f.Name.String(), "cannot take a pack in; trying again", err)
 		}
 		res = PackResult{Failed: true}
 		n.opt.Pipe.Again(f)
