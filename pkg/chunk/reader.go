@@ -91,6 +91,15 @@ func (r *Reader) fetch(m Map, off, n int64, queue chan<- *piece) {
 	}
 }
 
+// sealed guesses the length of the ciphertext, which the map does not say of compressed chunks. Where it is too low the
+// source makes a buffer.
+func (p *piece) sealed() int {
+	if p.entry.Alg != AlgNone {
+		return int(p.entry.Len / 2)
+	}
+	return int(p.entry.Len)
+}
+
 // admit waits until the chunk may be held. When memory is short it is held alone.
 func (r *Reader) admit(p *piece) error {
 	want := 1
@@ -127,7 +136,7 @@ func (r *Reader) open(p *piece, from, to int64) {
 	defer close(p.ready)
 	name := p.entry.Name()
 	if _, ok := r.src.(FillSource); ok {
-		p.ct = memory.get(classOf(int(p.entry.Len)))
+		p.ct = memory.get(classOf(p.sealed()))
 	}
 	ct, err := fetch(r.ctx, r.src, &p.entry, name, p.ct)
 	if err == nil {
