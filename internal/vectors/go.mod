@@ -3,10 +3,12 @@ module github.com/hoft/hoft/internal/vectors
 go 1.26.4
 
 require (
+	github.com/PlakarKorp/go-cdc-chunkers v1.1.0
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/hoft/hoft v0.0.0
 	github.com/klauspost/compress v1.20.3
+	github.com/zeebo/blake3 v0.2.4
 	lukechampine.com/blake3 v1.4.1
 )
 
