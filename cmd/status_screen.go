@@ -19,7 +19,7 @@ func (s *screen) status(st *admin.Status) error {
 	for i := range st.Peers {
 		p := &st.Peers[i]
 		rows = append(rows, []cell{{text: p.Name}, s.state(p.State), {text: seen(st, p)}, {text: s.ascii(waiting(p))},
-			{text: fmt.Sprint(p.InFlight.Files)}, {text: s.ascii(roundTrip(p))}, {text: traffic(p)}, {text: safeSize(p)}, {text: orDash(faults(p))}})
+			{text: inFlight(p)}, {text: s.ascii(roundTrip(p))}, {text: traffic(p)}, {text: safeSize(p)}, {text: orDash(faults(p))}})
 	}
 	if err := s.table(columns, rows); err != nil {
 		return err
@@ -228,6 +228,14 @@ func (s *screen) outboxText(p *admin.Peer) string {
 	return text
 }
 
+// inFlight counts files; of those that wait for the mover it says so.
+func inFlight(p *admin.Peer) string {
+	if n := p.InFlight.Waiting; n > 0 {
+		return fmt.Sprintf("%d (%d waiting)", p.InFlight.Files, n)
+	}
+	return fmt.Sprint(p.InFlight.Files)
+}
+
 // sizeText says what was learned of the sizes that the pipe carries.
 func sizeText(p *admin.Peer) string {
 	text := safeSize(p)
@@ -239,6 +247,12 @@ func sizeText(p *admin.Peer) string {
 
 func flight(st *admin.Status, p *admin.Peer) string {
 	text := fmt.Sprintf("%d files", p.InFlight.Files)
+	if n := p.InFlight.Waiting; n > 0 {
+		text += fmt.Sprintf(", %d waiting for the mover", n)
+		if at := p.InFlight.WaitingSince; at != nil {
+			text += " for " + admin.Age(st.Time.Sub(*at))
+		}
+	}
 	if next := p.InFlight.NextResend; next != nil {
 		text += ", next resend in " + admin.Age(next.Sub(st.Time))
 	}

@@ -80,7 +80,11 @@ func countersOf(s link.Stats) *Counters {
 	return &Counters{FilesWritten: s.FilesWritten, FilesRead: s.FilesRead, BytesWritten: s.BytesWritten, BytesRead: s.BytesRead,
 		MessagesSent: s.MessagesSent, MessagesReceived: s.MessagesReceived, Duplicates: s.Duplicates, Resent: s.Resent,
 		FilesLost: s.FilesLost, FilesCut: s.FilesCut, Spurious: s.Spurious, WrongPair: s.WrongPair, PeerResets: s.PeerResets,
-		AckOnly: s.AckOnly, BadAcks: s.BadAcks, Timeouts: s.Timeouts}
+		AckOnly: s.AckOnly, BadAcks: s.BadAcks, Timeouts: s.Timeouts, Forks: s.Forks}
+}
+
+func eventsOf(e link.Events) Events {
+	return Events{PeerBegan: timeOrNil(e.PeerBegan), PeerDoubled: timeOrNil(e.PeerDoubled), SelfLost: timeOrNil(e.SelfLost), SelfBehind: timeOrNil(e.SelfBehind)}
 }
 
 // timeOrNil gives nil for the zero time.

@@ -85,9 +85,28 @@ func (s *Status) diagnosePeer(p *Peer) {
 		s.add("set-aside", LevelWarn, p.Name, "hoft explain "+exchange.CodePoison, "%s could not be handled; report this with the log",
 			count(uint64(p.SetAside), "message", "messages"))
 	}
-	if c := p.Counters; c != nil && c.BadAcks > 0 {
-		s.add("bad-acks", LevelWarn, p.Name, details, "it acknowledged what this run never sent; does a second copy of this site run?")
+	if at := p.InFlight.WaitingSince; at != nil && s.Time.Sub(*at).Seconds() > max(p.LateS, 1) {
+		s.add("mover-waits", LevelWarn, p.Name, listCommand(s.outbox()), "%s for %s in the outbox and nobody takes them; does the mover run?",
+			count(uint64(p.InFlight.Waiting), "file has lain", "files have lain"), Age(s.Time.Sub(*at)))
 	}
+	s.diagnoseState(p, details)
+}
+
+// tellFor is how long something that happened once is told as a problem.
+const tellFor = 24 * time.Hour
+
+// diagnoseState tells what happened to the state of either side. Each mends itself; what was under way may have ended uncertain.
+func (s *Status) diagnoseState(p *Peer, details string) {
+	tell := func(at *time.Time, code, text string) {
+		if at != nil && s.Time.Sub(*at) < tellFor {
+			s.add(code, LevelWarn, p.Name, details, "%s ago "+text, Age(s.Time.Sub(*at)))
+		}
+	}
+	e := p.Events
+	tell(e.PeerDoubled, "peer-doubled", "two lives of it were seen: a copy of it runs, or its state was set back; it has been told to begin anew")
+	tell(e.PeerBegan, "peer-began-anew", "it began anew: its state was lost, restored or doubled; calls that may not be made twice ended uncertain")
+	tell(e.SelfLost, "state-lost", "the peer was found to know an earlier life of this site, whose state is gone; the link began anew")
+	tell(e.SelfBehind, "state-behind", "the peer was found to know more of this site than the site itself: its state is an older copy, or a second copy runs; the link began anew")
 }
 
 func (s *Status) outbox() string {

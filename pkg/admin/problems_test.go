@@ -17,7 +17,7 @@ func TestProblemsNameTheNextStep(t *testing.T) {
 	for _, name := range []string{"20261121T081400.000-0001--claims--x--id-d--0.jwe", newest, "20261122T081500.000-0003--name--x--id-e--1.jwe"} {
 		writeFile(t, filepath.Join(dir, "quarantine", name), "x", 0o600)
 	}
-	seen, next, failing, old := at.Add(-131*time.Minute), at.Add(22*time.Minute), at.Add(-time.Minute), 7080.0
+	seen, next, failing, longAgo, old := at.Add(-131*time.Minute), at.Add(22*time.Minute), at.Add(-time.Minute), at.Add(-25*time.Hour), 7080.0
 	files := func(r seal.Reason) *node.FileStats {
 		return &node.FileStats{Quarantined: 12, RefusedRun: 12, LastReason: r, Refused: map[seal.Reason]uint64{r: 10, seal.Truncated: 2}}
 	}
@@ -30,6 +30,8 @@ func TestProblemsNameTheNextStep(t *testing.T) {
 			{Name: "new", State: StateNever},
 			{Name: "keys", State: StateBlocked, Reason: "every file that came was refused: signature", Files: files(seal.Signature)},
 			{Name: "odd", ID: "id-d", State: StateBlocked, Reason: "every file that came was refused: claims", Files: files(seal.Claims)},
+			{Name: "twice", State: StateOK, InFlight: InFlight{Files: 4, Waiting: 3, WaitingSince: &seen}, LateS: 180,
+				Events: Events{PeerBegan: &failing, PeerDoubled: &failing, SelfLost: &seen, SelfBehind: &longAgo}},
 			{Name: "forged", ID: "id-none", State: StateOK, Files: files(seal.Signature), SetAside: 1, WriteError: "no room", Outbox: Outbox{Messages: 9, Full: true}},
 		},
 		Exchanges: &Exchanges{Day: map[string]int64{"uncertain": 1, "failed": 9}, Uncertain: []string{"the-id"}}}
@@ -43,6 +45,10 @@ func TestProblemsNameTheNextStep(t *testing.T) {
 		"warn peer-never new: nothing has ever come; does the other side run, and the mover? | hoft keys verify new",
 		"critical peer-blocked keys: every file that came was refused: signature | hoft keys verify keys",
 		"critical peer-blocked odd: every file that came was refused: claims | hoft inspect " + filepath.Join(dir, "quarantine", newest),
+		"warn mover-waits twice: 3 files have lain for 2h11m in the outbox and nobody takes them; does the mover run? | " + listCommand("/x/out"),
+		"warn peer-doubled twice: 1m ago two lives of it were seen: a copy of it runs, or its state was set back; it has been told to begin anew | hoft status twice",
+		"warn peer-began-anew twice: 1m ago it began anew: its state was lost, restored or doubled; calls that may not be made twice ended uncertain | hoft status twice",
+		"warn state-lost twice: 2h11m ago the peer was found to know an earlier life of this site, whose state is gone; the link began anew | hoft status twice",
 		"critical outbox-unwritable forged: files for it cannot be written: no room | " + listCommand("/x/out"),
 		"warn files-refused forged: 12 files were refused since the start: 10 signature, 2 truncated | hoft status forged",
 		"critical outbox-full forged: 9 messages wait, new calls are refused | hoft status forged",

@@ -100,6 +100,7 @@ type Peer struct {
 	// Counters and Files count since the start of this run.
 	Counters *Counters       `json:"counters,omitempty"`
 	Files    *node.FileStats `json:"files,omitempty"`
+	Events   Events          `json:"events"`
 	// SetAside is how many messages could not be handled in three tries.
 	SetAside   int64  `json:"set_aside"`
 	WriteError string `json:"write_error,omitempty"` // of the last write to the outbox
@@ -115,8 +116,11 @@ type Outbox struct {
 
 // InFlight is what lies in the pipe.
 type InFlight struct {
-	Files      int        `json:"files"`
-	NextResend *time.Time `json:"next_resend,omitempty"` // when the oldest is written again if nothing is heard
+	Files int `json:"files"`
+	// Waiting is how many of them lie in the outbox although files leave it by themselves: the mover has not taken them.
+	Waiting      int        `json:"waiting_for_mover"`
+	WaitingSince *time.Time `json:"waiting_since,omitempty"`
+	NextResend   *time.Time `json:"next_resend,omitempty"` // when the oldest is written again if nothing is heard
 }
 
 // RTT is the round trip by file (RFC 9002 section 5.3).
@@ -166,6 +170,15 @@ type Counters struct {
 	AckOnly          uint64 `json:"ack_only"`
 	BadAcks          uint64 `json:"bad_acks"`
 	Timeouts         uint64 `json:"timeouts"`
+	Forks            uint64 `json:"forks"`
+}
+
+// Events is when something happened to the state of either side, since the start of this run.
+type Events struct {
+	PeerBegan   *time.Time `json:"peer_began_anew,omitempty"` // its state was lost, restored or doubled
+	PeerDoubled *time.Time `json:"peer_doubled,omitempty"`    // two lives of it were seen
+	SelfLost    *time.Time `json:"own_state_lost,omitempty"`
+	SelfBehind  *time.Time `json:"own_state_behind,omitempty"` // the own state is an older copy, or two of them run
 }
 
 // Exchanges counts calls.

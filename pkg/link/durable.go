@@ -79,17 +79,19 @@ func (l *Link) Snapshot() State {
 		l.st.SRTT, l.st.RTTVar = l.rtt.smoothed, l.rtt.variation
 	}
 	l.st.Learned = l.size.learned(l.cfg.Pipe)
+	l.st.Learned.Takes = l.taken.takes
 	l.staged = l.st.LastID
 	l.staging.Union(l.fresh)
 	l.fresh = nil
 	l.stagingSeen.Union(l.freshSeen)
 	l.freshSeen = nil
+	l.stagedBase = l.peerBase
 	l.stagedElicit = l.stagedElicit || l.elicited
 	l.elicited = false
 	l.dirty, l.urgent, l.owed = false, false, false
 
 	st := l.State()
-	l.addReceived(&st.Contig, &st.OOO, l.staging)
+	st.receive(l.staging, l.stagedBase)
 	st.Seen.Union(l.stagingSeen)
 	trimLow(&st.Seen, keptSeen)
 	return st
@@ -99,9 +101,11 @@ func (l *Link) Snapshot() State {
 func (l *Link) Committed(now time.Time, st State) {
 	l.committed = l.staged
 	l.reserved = st.SeqReserved
-	l.addReceived(&l.st.Contig, &l.st.OOO, l.staging)
+	l.st.receive(l.staging, l.stagedBase)
 	l.staging = nil
 	l.stored.Union(l.stagingSeen)
+	l.untold.Union(l.stagingSeen)
+	trimLow(&l.untold, keptSeen)
 	trimLow(&l.stored, keptSeen)
 	l.stagingSeen = nil
 	if l.stagedElicit {
@@ -110,10 +114,18 @@ func (l *Link) Committed(now time.Time, st State) {
 	}
 }
 
-// addReceived puts ids into contig and the ranges above it.
-func (l *Link) addReceived(contig *uint64, ooo *frame.Ranges, ids frame.Ranges) {
-	ooo.Union(ids)
-	closeGap(contig, ooo)
+// receive puts ids into contig and the ranges above it, and applies the ack of the ack: what the peer no longer
+// holds will never come.
+func (st *State) receive(ids frame.Ranges, base uint64) {
+	st.OOO.Union(ids)
+	if base > st.PeerBase {
+		st.PeerBase = base
+		if base-1 > st.Contig {
+			st.Contig = base - 1
+			st.OOO.Remove(0, base-1)
+		}
+	}
+	closeGap(&st.Contig, &st.OOO)
 }
 
 // closeGap moves contig over the ranges that adjoin it.

@@ -18,6 +18,7 @@ func (l *Link) pair(now time.Time, c *frame.Claims) (ofPeer, ofPair bool) {
 	}
 	if l.forked(c) {
 		l.stats.Forks++
+		l.events.PeerDoubled = now
 		l.fork, l.answerDue = true, true
 		return false, false
 	}
@@ -25,6 +26,9 @@ func (l *Link) pair(now time.Time, c *frame.Claims) (ofPeer, ofPair bool) {
 		l.force(now, c)
 	}
 	if c.Pep != l.st.Epoch {
+		if l.begun && c.Pep != 0 {
+			l.events.SelfLost = now
+		}
 		l.wrongPair(now)
 		return true, false
 	}
@@ -44,12 +48,15 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	} else {
 		l.changes.PeerReset = true
 		l.stats.PeerResets++
+		l.events.PeerBegan = now
 	}
 	l.st.PeerEpoch = ep
 	l.st.Contig, l.st.OOO, l.st.PeerBase, l.st.PeerLast = 0, nil, 0, 0
 	l.fresh, l.staging, l.freshSeen, l.stagingSeen, l.stored = nil, nil, nil, nil, nil
+	l.untold = nil
 	l.cuts, l.top, l.topAt, l.full, l.peerFull = nil, 0, now, false, false
-	l.st.PeerRun, l.fork = frame.Run{}, false
+	l.peerBase, l.stagedBase = 0, 0
+	l.st.PeerRun, l.fork, l.runFloor = frame.Run{}, false, 0
 	l.voidSent()
 	l.hello.due, l.hello.written = now, false // it has lost our caps too
 	l.urgent = true
@@ -85,7 +92,7 @@ func (l *Link) force(now time.Time, c *frame.Claims) {
 		l.stopped = "two copies of this site run, or its state was restored twice: stop one of them and restart"
 		return
 	}
-	l.forced = true
+	l.forced, l.events.SelfBehind = true, now
 	ep := max(uint64(now.UnixMilli()), c.Pep+1, l.st.Epoch+1)
 	if c.Rx != nil {
 		ep = max(ep, c.Rx.Top/frame.SeqPerEpoch+1000)

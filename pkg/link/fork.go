@@ -15,17 +15,27 @@ func (l *Link) forked(c *frame.Claims) bool {
 	switch {
 	case known == (frame.Run{}):
 	case r.Rand == known.Rand:
-		return false
+		return l.forgot(c, l.runFloor)
 	case r.FirstSeq == known.FirstSeq:
 		return true // two runs that began at the same place
 	case r.FirstSeq < known.FirstSeq: // late, from an older run
 		return c.Seq >= known.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= known.FirstID
 	case r.FirstID <= l.highest() || r.FirstSeq <= l.top:
 		return true // newer, but what it has begun with was used already
+	case l.forgot(c, l.st.AckedContig):
+		return true
+	default:
+		l.runFloor = l.st.AckedContig
 	}
 	l.st.PeerRun = r
 	l.dirty = true
 	return false
+}
+
+// forgot says whether the peer has less of our messages than its earlier runs said: what is acked is durable, so its
+// state was set back.
+func (l *Link) forgot(c *frame.Claims, floor uint64) bool {
+	return c.Ack != nil && c.Pep == l.st.Epoch && c.Ack.Contig < floor
 }
 
 // highest is the highest message id received from the peer in this epoch.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/hoft/hoft/pkg/link"
 )
 
 // settle lets the world run until both sides are synchronized.
@@ -73,6 +75,50 @@ func TestRestoredStateSwallowsNothing(t *testing.T) {
 				t.Error("stopped: ", s)
 			}
 		})
+	}
+}
+
+// A receiver that is set back to an older copy has forgotten what it had acked, although none of its own numbers gives
+// it away: it is found out, and begins anew, so that what it forgot can be decided about.
+func TestForgottenMessagesAreNoticed(t *testing.T) {
+	w := newWorld(t, 6, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	b.accept("first")
+	w.settle(t)
+	backup := b.disk.clone()
+	for i := range 5 {
+		a.accept(fmt.Sprintf("forgotten%d", i))
+		w.settle(t)
+	}
+	resets := a.l.Stats().PeerResets
+	b.disk = backup
+	b.crash()
+	w.until("noticed", func() bool { return a.l.Stats().PeerResets > resets })
+	w.settle(t)
+	if a.l.Events().PeerDoubled.IsZero() || a.l.Events().PeerBegan.IsZero() || b.l.Events().SelfBehind.IsZero() {
+		t.Errorf("told to the operators: %+v and %+v", a.l.Events(), b.l.Events())
+	}
+	if b.l.Stopped() != "" {
+		t.Error("stopped: ", b.l.Stopped())
+	}
+}
+
+// A site that lost its state altogether knows it from the first frame that comes.
+func TestLostStateIsTold(t *testing.T) {
+	w := newWorld(t, 6, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	w.settle(t)
+	if !a.l.Events().SelfLost.IsZero() || !b.l.Events().PeerBegan.IsZero() {
+		t.Errorf("first contact is told as a loss: %+v and %+v", a.l.Events(), b.l.Events())
+	}
+	b.disk = disk{rows: map[uint64]link.Item{}, sent: map[uint64]link.SentFile{}, got: map[uint64]bool{}}
+	b.crash()
+	a.accept("second")
+	w.settle(t)
+	if a.l.Events().PeerBegan.IsZero() || b.l.Events().SelfLost.IsZero() {
+		t.Errorf("told to the operators: %+v and %+v", a.l.Events(), b.l.Events())
 	}
 }
 

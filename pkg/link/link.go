@@ -142,6 +142,13 @@ type file struct {
 	seen    bool
 	lost    bool
 	cut     bool
+	contig  uint64 // the ack that it carries
+	// answers: it holds nothing but answers, and the first ack of what they answer. Whoever asked repeats that when it
+	// hears nothing, and then this file is known to be lost: its own timer would only send twice what came.
+	answers bool
+	gone    bool      // not in the outbox any more
+	there   time.Time // when it was last seen in the outbox
+	left    time.Time // when it was noticed to be gone, if it was seen there before
 	// restored: written by an earlier run.
 	restored bool
 }
@@ -174,11 +181,15 @@ type Link struct {
 	freshSeen      frame.Ranges // file numbers likewise
 	stagingSeen    frame.Ranges
 	stored         frame.Ranges // file numbers handled whole and durable, newest ranges
+	untold         frame.Ranges // of them, those that the peer is not known to know of
 	cuts           []frame.Cut
 	top            uint64
 	topAt          time.Time
+	peerBase       uint64 // the newest base of the peer
+	stagedBase     uint64 // the same in the commit under way
 	full           bool
-	elicited       bool // something asks for an ack once it is durable
+	repeated       uint64 // the highest id in a file that was acked before
+	elicited       bool   // something asks for an ack once it is durable
 	stagedElicit   bool
 	urgentAck      bool
 	ackDue         time.Time
@@ -187,6 +198,7 @@ type Link struct {
 	rtt       rtt
 	loss      loss
 	size      sizes
+	taken     taken
 	hello     hello
 	lastWrite time.Time
 	retryAt   time.Time // writing failed: not before
@@ -194,7 +206,9 @@ type Link struct {
 	failures  int
 	answers   bucket // frames that answer a wrong pair
 	answerDue bool
+	runFloor  uint64 // what earlier runs of the peer said they have without a gap
 	fork      bool   // the peer is told that its state is doubled or was set back
+	begun     bool   // the own epoch began with this run, without any state
 	forced    bool   // a new own epoch was opened in this run
 	stopped   string // why nothing is written any more; "" while it runs
 
@@ -203,6 +217,19 @@ type Link struct {
 	owed    bool // an ack waits for a commit
 	changes Changes
 	stats   Stats
+	events  Events
+}
+
+// Events is when something happened to the state of either side that an operator is to know; zero: not in this run.
+type Events struct {
+	// PeerBegan: the peer has begun anew: its state was lost, restored or doubled.
+	PeerBegan time.Time
+	// PeerDoubled: two lives of the peer were seen, or its state was set back; it has been told.
+	PeerDoubled time.Time
+	// SelfLost: this site began without state although the peer has known it before.
+	SelfLost time.Time
+	// SelfBehind: the peer knew more of this site than the site itself: its state is a copy. It began anew.
+	SelfBehind time.Time
 }
 
 type counts struct {
@@ -240,6 +267,7 @@ type Stats struct {
 func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
 	l := &Link{cfg: cfg.Defaults(), st: st, items: map[uint64]*item{}}
 	if l.st.Epoch == 0 {
+		l.begun = true
 		l.st.Epoch = max(uint64(now.UnixMilli()), minEpoch, 1)
 	}
 	l.nextSeq = max(l.st.SeqReserved, l.st.Epoch*frame.SeqPerEpoch)
@@ -247,12 +275,14 @@ func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
 	l.run = frame.Run{FirstSeq: l.nextSeq, FirstID: l.st.LastID + 1}
 	binary.BigEndian.PutUint64(l.run.Rand[:], l.cfg.Rand.Uint64())
 	l.committed, l.lastSmall = l.st.LastID, l.st.LastID
-	l.stored = l.st.Seen.Clone()
+	l.stored, l.untold = l.st.Seen.Clone(), l.st.Seen.Clone()
 	l.top, _ = l.stored.Max()
 	l.topAt = now
 	l.rtt = newRTT(l.cfg.InitialRTT, l.st.SRTT, l.st.RTTVar)
 	l.loss = newLoss()
 	l.size = newSizes(l.cfg, st.Learned)
+	l.taken.takes = st.Learned.Takes && st.Learned.Pipe == l.cfg.Pipe
+	l.peerBase = st.PeerBase
 	l.hello.due = now
 	l.answers = bucket{tokens: answerBurst, at: now}
 	l.urgent = true

@@ -65,15 +65,17 @@ type loss struct {
 	nextLost      int
 }
 
+// writtenAt is what is kept of a file after its content has gone elsewhere.
 type writtenAt struct {
-	seq uint64
-	at  time.Time
+	seq  uint64
+	at   time.Time
+	told told
 }
 
 func newLoss() loss { return loss{threshold: packetThreshold, factor: 9.0 / 8} }
 
-func (s *loss) wrote(seq uint64, at time.Time) {
-	s.written[s.next] = writtenAt{seq, at}
+func (s *loss) wrote(seq uint64, at time.Time, t told) {
+	s.written[s.next] = writtenAt{seq, at, t}
 	s.next = (s.next + 1) % len(s.written)
 }
 
@@ -103,6 +105,8 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 		l.loss.backoff = 0 // something arrived: the pipe works
 	}
 	l.noteSpurious(x.Seen)
+	l.noteTold(x.Seen)
+	l.noteLay(x.Seen)
 	later := 0
 	for i := len(l.files) - 1; i >= 0; i-- {
 		f := l.files[i]
@@ -156,13 +160,16 @@ func (l *Link) detectLost(now time.Time) {
 		if f.lost || f.seen || f.pending == 0 || f.later == 0 {
 			continue
 		}
-		if f.later >= l.loss.threshold || !now.Before(f.at.Add(limit)) {
-			l.stats.FilesLost++
-			l.size.vanished(now, f.seq, f.size)
-			l.loss.lost[l.loss.nextLost] = f.seq
-			l.loss.nextLost = (l.loss.nextLost + 1) % len(l.loss.lost)
-			l.requeue(f)
+		if f.later >= l.loss.threshold || !now.Before(f.since().Add(limit)) {
+			if l.waits(f) && f.later < passedOver {
+				l.wantLook(now)
+				continue
+			}
+			l.giveUp(now, f)
 		}
+	}
+	if at := l.lookAt(); !at.IsZero() && !now.Before(at) {
+		l.wantLook(now)
 	}
 	if at, f := l.probeAt(); f != nil && !now.Before(at) {
 		l.stats.Timeouts++
@@ -173,6 +180,15 @@ func (l *Link) detectLost(now time.Time) {
 	}
 }
 
+// giveUp declares a file lost.
+func (l *Link) giveUp(now time.Time, f *file) {
+	l.stats.FilesLost++
+	l.size.vanished(now, f.seq, f.size)
+	l.loss.lost[l.loss.nextLost] = f.seq
+	l.loss.nextLost = (l.loss.nextLost + 1) % len(l.loss.lost)
+	l.requeue(f)
+}
+
 // requeueOverdue has everything written again that is out for longer than a timeout, oldest first, as far as it fits a
 // file of a safe size: one file that gets through then ends the wait of all of it, where one file after the other would
 // wait for a doubled timeout each.
@@ -180,10 +196,10 @@ func (l *Link) requeueOverdue(now time.Time) {
 	overdue := l.rtt.timeout(l.cfg.AckDelay)
 	var size int64
 	for _, f := range l.files {
-		if f.lost || f.pending == 0 {
+		if f.lost || f.pending == 0 || l.waits(f) {
 			continue
 		}
-		if size += f.size; size > f.size && (size > probeBytes || now.Before(f.at.Add(overdue))) {
+		if size += f.size; size > f.size && (size > probeBytes || now.Before(f.since().Add(overdue))) {
 			return
 		}
 		l.size.vanished(now, f.seq, f.size)
@@ -213,16 +229,19 @@ func (l *Link) probeAt() (time.Time, *file) {
 		return time.Time{}, nil
 	}
 	for _, f := range l.files {
-		if f.lost || f.pending == 0 {
+		if f.lost || f.pending == 0 || l.waits(f) {
 			continue
 		}
-		from := f.at
+		from := f.since()
 		if l.loss.lastEliciting.After(from) {
 			from = l.loss.lastEliciting
 		}
 		d := l.rtt.timeout(l.cfg.AckDelay)
 		capAt := max(maxBackoff, 4*l.rtt.smoothed)
-		for i := 0; i < l.loss.backoff && d < capAt; i++ {
+		if f.answers {
+			d *= 2
+		}
+		for i := 1; i < l.loss.backoff && d < capAt; i++ { // the first repeat may be lost as its file was
 			d *= 2
 		}
 		if l.loss.backoff > 0 {
@@ -232,6 +251,27 @@ func (l *Link) probeAt() (time.Time, *file) {
 		return from.Add(d), f
 	}
 	return time.Time{}, nil
+}
+
+// lookAt gives the time when the oldest file that may not have been taken yet would be written again if it had: the
+// outbox is looked at first. Zero: none waits.
+func (l *Link) lookAt() (at time.Time) {
+	if l.st.PeerEpoch == 0 || !l.taken.takes {
+		return at
+	}
+	for _, f := range l.files {
+		if f.lost || f.pending == 0 || f.gone {
+			continue
+		}
+		from := f.at
+		if f.there.After(from) {
+			from = f.there
+		}
+		if t := from.Add(max(l.rtt.timeout(l.cfg.AckDelay), l.taken.pause)); at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	return at
 }
 
 // Deadline is when Tick must be called at the latest; zero: only events matter.
@@ -264,10 +304,11 @@ func (l *Link) Deadline(now time.Time) time.Time {
 	if t, f := l.probeAt(); f != nil {
 		sooner(t)
 	}
+	sooner(l.lookDeadline())
 	limit := l.lossDelay()
 	for _, f := range l.files {
-		if !f.lost && !f.seen && f.pending > 0 && f.later > 0 {
-			sooner(f.at.Add(limit))
+		if !f.lost && !f.seen && f.pending > 0 && f.later > 0 && !l.waits(f) {
+			sooner(f.since().Add(limit))
 		}
 	}
 	sooner(l.lastWrite.Add(l.cfg.Heartbeat))

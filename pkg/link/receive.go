@@ -1,6 +1,7 @@
 package link
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -74,8 +75,24 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 	if current || len(in.Lines) == 0 && l.st.PeerEpoch != 0 && in.Seq/frame.SeqPerEpoch >= l.st.PeerEpoch {
 		l.handled(now, in)
 	}
+	if l.repeated != 0 {
+		l.unheard(now, l.repeated)
+		l.repeated = 0
+		l.askAck(now)
+	}
 	l.detectLost(now)
 	return out
+}
+
+// unheard deals with a message that the peer repeats although it is acked: a file that said so, and that is older than a
+// round trip, has not come, else the peer would not have repeated it. Writing its content again carries the ack too.
+func (l *Link) unheard(now time.Time, id uint64) {
+	limit := time.Duration(l.loss.factor * float64(max(l.rtt.smoothed, l.rtt.latest)))
+	for _, f := range l.files {
+		if !f.lost && !f.seen && f.pending > 0 && f.contig >= id && !now.Before(f.since().Add(limit)) && !l.waits(f) {
+			l.giveUp(now, f)
+		}
+	}
 }
 
 // handled notes the file for the feedback.
@@ -89,7 +106,10 @@ func (l *Link) handled(now time.Time, in File) {
 		if len(l.cuts) > frame.MaxCut {
 			l.cuts = l.cuts[1:]
 		}
-		l.elicited, l.urgentAck, l.owed = true, true, true
+		l.dirty = true
+		if in.Seq >= l.top { // else later files came, and their acks have told what is missing
+			l.elicited, l.urgentAck, l.owed = true, true, true
+		}
 	}
 	if in.Seq > l.top {
 		if l.top != 0 && in.Seq != l.top+1 {
@@ -101,8 +121,13 @@ func (l *Link) handled(now time.Time, in File) {
 
 // accept says whether a message id is new, and takes it.
 func (l *Link) accept(id uint64) bool {
+	if id <= l.st.Contig || id < l.peerBase || l.st.OOO.Contains(id) {
+		l.stats.Duplicates++
+		l.repeated = max(l.repeated, id)
+		return false
+	}
 	l.elicited, l.owed = true, true
-	if id <= l.st.Contig || l.st.OOO.Contains(id) || l.staging.Contains(id) || l.fresh.Contains(id) {
+	if l.staging.Contains(id) || l.fresh.Contains(id) {
 		l.stats.Duplicates++
 		return false
 	}
@@ -128,19 +153,13 @@ func (l *Link) opensRange(id uint64) bool {
 	return true
 }
 
-// advanceBase applies the ack of the ack: what the peer no longer holds will never come.
+// advanceBase takes the ack of the ack. It counts in what is told to the peer once it is durable: what was told once
+// must hold after a crash.
 func (l *Link) advanceBase(base uint64) {
-	if base <= l.st.PeerBase {
+	if base <= l.peerBase {
 		return
 	}
-	l.st.PeerBase = base
-	if base-1 > l.st.Contig {
-		l.st.Contig = base - 1
-		l.st.OOO.Remove(0, base-1)
-		closeGap(&l.st.Contig, &l.st.OOO)
-	}
-	l.full = false
-	l.dirty = true
+	l.peerBase, l.full, l.dirty = base, false, true
 }
 
 // ack says what is stored durably. Ids of a commit under way are not in it.
@@ -154,13 +173,41 @@ func (l *Link) ack() *frame.Ack {
 	return a
 }
 
-// rx says which files came.
-func (l *Link) rx(now time.Time) *frame.Rx {
-	seen := l.stored
+// told is what a file says of the peer's files.
+type told struct {
+	seen frame.Ranges
+	cuts []frame.Cut
+}
+
+// telling gives what the peer is not known to know yet of its files. (RFC 9000 section 13.2.4: what was told in
+// a packet that came need not be told again.) Lost files leave gaps, and without this every file would list them.
+func (l *Link) telling() told {
+	seen := l.untold
 	if len(seen) > frame.MaxSeen {
 		seen = seen[len(seen)-frame.MaxSeen:]
 	}
-	x := &frame.Rx{Top: l.top, Seen: seen, Cut: l.cuts}
+	return told{seen.Clone(), slices.Clone(l.cuts)}
+}
+
+// noteTold takes note of which of our files came, and so of what the peer knows by them.
+func (l *Link) noteTold(seen frame.Ranges) {
+	for i := range l.loss.written {
+		w := &l.loss.written[i]
+		if len(w.told.seen)+len(w.told.cuts) == 0 || !seen.Contains(w.seq) {
+			continue
+		}
+		for _, r := range w.told.seen {
+			l.untold.Remove(r[0], r[1])
+		}
+		l.cuts = slices.DeleteFunc(l.cuts, func(c frame.Cut) bool { return slices.Contains(w.told.cuts, c) })
+		w.told = told{}
+	}
+}
+
+// rx says which files came.
+func (l *Link) rx(now time.Time, t told) *frame.Rx {
+	x := &frame.Rx{Top: l.top, Seen: t.seen, Cut: t.cuts}
+	seen := l.stored
 	if m, ok := seen.Max(); ok {
 		x.Top = max(x.Top, m)
 	}

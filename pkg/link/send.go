@@ -58,7 +58,8 @@ type Frame struct {
 type pendingWrite struct {
 	f      *file
 	items  []*item
-	bytes  int  // of its messages
+	bytes  int // of its messages
+	told   told
 	acks   bool // an ack was due
 	answer bool // the peer is to be told the live pair
 	nonce  string
@@ -86,15 +87,18 @@ func (l *Link) Next(now time.Time) *Frame {
 	if ackOnly && !helloDue && !l.ackOnlyDue(now) {
 		return nil
 	}
-	f := &file{seq: l.nextSeq, at: now, hello: helloDue}
+	f := &file{seq: l.nextSeq, at: now, hello: helloDue, contig: l.st.Contig}
 	l.nextSeq++
 	if l.nextSeq+seqAhead > l.st.SeqReserved {
 		l.urgent = true // reserve more
 	}
 	w := &pendingWrite{f: f, items: take, hello: helloDue, acks: !l.ackDue.IsZero(), answer: l.answerDue}
 	fr := &Frame{Seq: f.seq}
-	fr.Lines, w.nonce = l.lines(now, f.seq, take, helloDue)
+	w.told = l.telling()
+	fr.Lines, w.nonce = l.lines(now, f.seq, take, helloDue, w.told)
+	f.answers = w.acks
 	for _, x := range take {
+		f.answers = f.answers && (x.Kind == frame.KindRes || x.Kind == frame.KindStage)
 		w.bytes += len(x.Data)
 		f.ids.Add(x.ID, x.ID)
 	}
@@ -145,7 +149,7 @@ func (l *Link) take(most Prio, limit int, onlySmall bool) []*item {
 }
 
 // lines packs messages into lines and encodes their claims. Ids ascend within a line.
-func (l *Link) lines(now time.Time, seq uint64, take []*item, hello bool) (lines [][]byte, nonce string) {
+func (l *Link) lines(now time.Time, seq uint64, take []*item, hello bool, t told) (lines [][]byte, nonce string) {
 	var groups [][][]byte
 	var ids [][]uint64
 	size := 0
@@ -163,7 +167,7 @@ func (l *Link) lines(now time.Time, seq uint64, take []*item, hello bool) (lines
 	}
 	c := frame.Claims{V: frame.Version, Iss: l.cfg.Self, Aud: l.cfg.Peer, Rkt: l.cfg.Rkt(), Ep: l.st.Epoch, Pep: l.st.PeerEpoch,
 		Seq: seq, Iat: now.Unix(), Run: l.run, Base: l.base(), Fork: l.fork}
-	last, ack, rx := l.committed, l.ack(), l.rx(now)
+	last, ack, rx := l.committed, l.ack(), l.rx(now, t)
 	for i, g := range groups {
 		c.Idx, c.Fin, c.Jti = i, i == len(groups)-1, l.nonce()
 		if i == 0 {
@@ -218,7 +222,7 @@ func (l *Link) Wrote(now time.Time, size int64, err error) {
 	f.at, f.size = now, size
 	l.size.wrote(f.seq, size, w.bytes)
 	l.lastWrite = now
-	l.loss.wrote(f.seq, now)
+	l.loss.wrote(f.seq, now, w.told)
 	l.stats.FilesWritten++
 	l.stats.BytesWritten += uint64(size)
 	l.changes.Sent = append(l.changes.Sent, SentFile{Seq: f.seq, Nonce: w.nonce, At: now, IDs: f.ids, Size: size})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"testing"
 	"time"
@@ -16,23 +17,35 @@ import (
 // world is two links joined by a faulty pipe, under a clock that only moves when nothing is left to do.
 // Every choice comes from one seed.
 type world struct {
-	t     *testing.T
-	rnd   *rand.Rand
-	now   time.Time
-	sides [2]*side
-	air   []flying
-	fault faults
-	cfg   link.Config
-	mute  [2]bool // this side's files are lost, all of them
-	files int
+	t      *testing.T
+	rnd    *rand.Rand
+	now    time.Time
+	sides  [2]*side
+	air    []flying
+	fault  faults
+	cfg    link.Config
+	sealed bool // files are as long as sealed ones
+	habit  habit
+	halted bool    // the mover stands still; only where it has a habit
+	mute   [2]bool // this side's files are lost, all of them
+	files  int
 }
+
+// habit is what a mover does with files in the outbox. Without one, outboxes are not modelled.
+type habit int
+
+const (
+	_ habit = iota
+	moves
+	copies
+)
 
 type faults struct {
 	drop, cut, dup float64
-	maxSize        int // longer files are cut there
-	swallow        int // longer files are lost
-	delay          time.Duration
-	crash          float64 // per event
+	maxSize        int           // longer files are cut there
+	swallow        int           // longer files are lost
+	least, delay   time.Duration // each way, and by how much more at random
+	crash          float64       // per event
 	commitDelay    time.Duration
 }
 
@@ -53,6 +66,10 @@ type side struct {
 	dead  bool
 	epoch int // restarts
 
+	wrote   int // bytes
+	looks   int
+	outbox  map[uint64]bool // own files that lie there
+	waiting []flying        // for a mover that stands still
 	onWrite func(size int64)
 	onGet   func(text string)
 
@@ -88,7 +105,7 @@ func newWorld(t *testing.T, seed uint64, f faults) *world {
 func newWorldOf(t *testing.T, seed uint64, f faults, cfg link.Config) *world {
 	w := &world{t: t, cfg: cfg, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.UnixMilli(1_763_800_000_000), fault: f}
 	for n := range w.sides {
-		w.sides[n] = &side{w: w, n: n, id: identity.ID{byte(n + 1)}, got: map[string]int{}, sentText: map[uint64]string{}}
+		w.sides[n] = &side{w: w, n: n, id: identity.ID{byte(n + 1)}, got: map[string]int{}, sentText: map[uint64]string{}, outbox: map[uint64]bool{}}
 		w.sides[n].disk = disk{rows: map[uint64]link.Item{}, sent: map[uint64]link.SentFile{}, got: map[uint64]bool{}}
 	}
 	for n := range w.sides {
@@ -140,12 +157,14 @@ func (s *side) load() {
 
 func (s *side) submit(text string) { s.submitPrio(text, link.PrioCall) }
 
-func (s *side) submitPrio(text string, p link.Prio) {
-	tail, err := frame.EncodeTail(frame.KindReq, []byte(`{"text":"`+text+`"}`), nil, false)
+func (s *side) submitPrio(text string, p link.Prio) { s.submitKind(text, frame.KindReq, p) }
+
+func (s *side) submitKind(text string, kind frame.Kind, p link.Prio) {
+	tail, err := frame.EncodeTail(kind, []byte(`{"text":"`+text+`"}`), nil, false)
 	if err != nil {
 		s.w.t.Fatal(err)
 	}
-	s.pending.rows = append(s.pending.rows, s.l.Submit([]link.Outgoing{{Kind: frame.KindReq, Prio: p, Tail: tail}})...)
+	s.pending.rows = append(s.pending.rows, s.l.Submit([]link.Outgoing{{Kind: kind, Prio: p, Tail: tail}})...)
 }
 
 func (s *side) drain() {
@@ -160,6 +179,12 @@ func (s *side) drain() {
 	}
 	if c.PeerReset {
 		s.disk.got = map[uint64]bool{}
+	}
+	if s.w.habit != 0 {
+		for _, seq := range c.Remove {
+			s.l.Removed(seq, !s.outbox[seq])
+			delete(s.outbox, seq)
+		}
 	}
 }
 
@@ -177,7 +202,7 @@ func (s *side) work() bool {
 		s.commitDone()
 		did = true
 	}
-	if u := s.l.Dirty(); s.staged == nil && (u >= link.Soon || u == link.Lazy && len(s.pending.del) > 0) {
+	if u := s.l.Dirty(); s.staged == nil && (u > link.Clean || len(s.pending.sent) > 0) {
 		st := s.pending
 		s.pending = staged{}
 		st.state = s.l.Snapshot()
@@ -189,6 +214,11 @@ func (s *side) work() bool {
 	if f := s.l.Next(s.w.now); f != nil {
 		s.put(f)
 		did = true
+	}
+	if s.l.Look(s.w.now) {
+		s.looks++
+		did = true
+		s.l.Looked(s.w.now, slices.Sorted(maps.Keys(s.outbox)))
 	}
 	s.load()
 	s.drain()
@@ -231,26 +261,37 @@ func (s *side) put(f *link.Frame) {
 	size := 0
 	for _, c := range f.Lines {
 		size += len(c)
+		if w.sealed { // as base64 twice, two headers and a signature make it
+			size += len(c)*7/9 + 640
+		}
 	}
 	s.l.Wrote(w.now, int64(size), nil)
+	s.wrote += size
 	if s.onWrite != nil {
 		s.onWrite(int64(size))
 	}
-	copies := 1
+	if w.habit == copies || w.halted {
+		s.outbox[f.Seq] = true
+	}
+	if w.halted {
+		s.waiting = append(s.waiting, flying{to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines})
+		return
+	}
+	times := 1
 	if w.mute[s.n] {
 		return
 	}
 	if w.rnd.Float64() < w.fault.dup {
-		copies = 2
+		times = 2
 	}
 	if w.rnd.Float64() < w.fault.drop {
-		copies--
+		times--
 	}
-	for range copies {
+	for range times {
 		if w.fault.swallow > 0 && size > w.fault.swallow {
 			continue
 		}
-		fl := flying{at: w.now.Add(time.Millisecond), to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines}
+		fl := flying{at: w.now.Add(time.Millisecond + w.fault.least), to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines}
 		if w.fault.delay > 0 {
 			fl.at = fl.at.Add(time.Duration(w.rnd.Int64N(int64(w.fault.delay))))
 		}
@@ -305,6 +346,23 @@ func (s *side) receive(f flying) {
 		s.pending.got = append(s.pending.got, d.ID)
 	}
 	s.drain()
+}
+
+// resume has the mover carry what has gathered, but for what was removed meanwhile.
+func (w *world) resume() {
+	w.halted = false
+	for _, s := range w.sides {
+		for _, f := range s.waiting {
+			if s.outbox[f.file.Seq] {
+				f.at = w.now.Add(time.Millisecond)
+				w.air = append(w.air, f)
+				if w.habit == moves {
+					delete(s.outbox, f.file.Seq)
+				}
+			}
+		}
+		s.waiting = nil
+	}
 }
 
 func (s *side) crash() {

@@ -9,6 +9,9 @@ func (l *Link) NextResend() time.Time {
 	return at
 }
 
+// Events tells what happened to the state of either side in this run.
+func (l *Link) Events() Events { return l.events }
+
 // WriteFailures is how many writes to this peer failed in a row; 0: the last one succeeded.
 func (l *Link) WriteFailures() int { return l.failures }
 

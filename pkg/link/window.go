@@ -256,6 +256,10 @@ func (l *Link) dropFile(f *file, acked bool) {
 		}
 	}
 	l.changes.Remove = append(l.changes.Remove, f.seq)
+	if acked || f.seen {
+		l.taken.handled[l.taken.next] = f.seq
+		l.taken.next = (l.taken.next + 1) % len(l.taken.handled)
+	}
 	if acked {
 		l.changes.SentAcked.Add(f.seq, f.seq)
 	} else {

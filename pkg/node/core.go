@@ -18,6 +18,7 @@ import (
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -83,8 +84,9 @@ type Effects struct {
 	Writes  []Write
 	Packs   []PackWrite
 	Reads   []PackRead
-	Remove  []frame.Name // own files in the outbox
-	Consume []any        // inbox files, by the driver's own tokens
+	Remove  []frame.Name  // own files in the outbox; then Removed
+	Looks   []identity.ID // peers whose part of the outbox is to be listed; then Looked
+	Consume []any         // inbox files, by the driver's own tokens
 	Loads   []Load
 }
 
@@ -259,6 +261,28 @@ func (c *Core) Wrote(now time.Time, peer identity.ID, size int64, err error) {
 	c.drain(now, peer, l)
 }
 
+// Removed tells what came of one of Effects.Remove: gone says that the file was not there any more.
+func (c *Core) Removed(name frame.Name, gone bool) {
+	if l := c.links[name.Recipient]; l != nil && name.Ext == frame.ExtFrame {
+		l.Removed(name.Seq, gone)
+	}
+}
+
+// Looked answers one of Effects.Looks with the own files that lie in the outbox, or why they could not be listed.
+func (c *Core) Looked(now time.Time, peer identity.ID, files []pipe.Entry, err error) {
+	l := c.links[peer]
+	if err != nil {
+		l.LookFailed(now)
+		return
+	}
+	seqs := make([]uint64, len(files))
+	for i, e := range files {
+		seqs[i] = e.Name.Seq
+	}
+	l.Looked(now, seqs)
+	c.drain(now, peer, l)
+}
+
 // Loaded answers one of Effects.Loads; on an error the rows are asked for again.
 func (c *Core) Loaded(q Load, rows []store.Out, err error) {
 	c.loading[q.Peer] = false
@@ -302,6 +326,9 @@ func (c *Core) Take(now time.Time) Effects {
 					Name: frame.Name{Recipient: p, Sender: c.self, Seq: f.Seq, Ext: frame.ExtFrame}})
 			}
 			c.drain(now, p, l)
+		}
+		if l.Look(now) {
+			c.out.Looks = append(c.out.Looks, p)
 		}
 		if q := l.NeedLoad(); q.N > 0 && !c.loading[p] {
 			c.loading[p] = true

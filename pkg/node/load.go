@@ -105,6 +105,11 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pip
 		l.Load(Items(out, l.CommittedID()), q, l.CommittedID())
 	}
 	l.DropEmpty()
+	there := make([]uint64, len(own))
+	for i, e := range own {
+		there[i] = e.Name.Seq
+	}
+	l.Looked(now, there)
 	for _, e := range own { // written by an earlier run that did not live to record it: its content is sent again
 		if !known[e.Name.Seq] {
 			if _, err := opt.Pipe.RemoveOwn(e.Name); err != nil {

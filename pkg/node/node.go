@@ -306,7 +306,10 @@ func (n *Node) carryOut(ctx context.Context, e Effects) {
 		})
 	}
 	if len(e.Remove)+len(e.Consume) > 0 {
-		n.io.Go(func() { n.clean(e.Remove, e.Consume) })
+		n.io.Go(func() { n.clean(ctx, e.Remove, e.Consume) })
+	}
+	for _, p := range e.Looks {
+		n.io.Go(func() { n.look(ctx, p) })
 	}
 }
 

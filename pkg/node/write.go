@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/pipe"
 )
 
@@ -55,11 +56,24 @@ func (n *Node) sealFrame(dst []byte, w Write) ([]byte, error) {
 }
 
 // clean removes own files that are not needed any more, and inbox files whose effects are durable.
-func (n *Node) clean(own []frame.Name, consumed []any) {
+func (n *Node) clean(ctx context.Context, own []frame.Name, consumed []any) {
+	was := make([]bool, len(own))
+	removed := own[:0]
 	for _, name := range own {
-		if _, err := n.opt.Pipe.RemoveOwn(name); err != nil {
+		there, err := n.opt.Pipe.RemoveOwn(name)
+		if err != nil {
 			n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), name.String(), "cannot remove an own file from the outbox", err)
+			continue
 		}
+		was[len(removed)] = there
+		removed = append(removed, name)
+	}
+	if len(removed) > 0 {
+		n.tell(ctx, func(time.Time) {
+			for i, name := range removed {
+				n.core.Removed(name, !was[i])
+			}
+		})
 	}
 	for _, t := range consumed {
 		f := t.(pipe.File)
@@ -67,6 +81,15 @@ func (n *Node) clean(own []frame.Name, consumed []any) {
 			n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), f.Name.String(), "cannot remove a handled file from the inbox", err)
 		}
 	}
+}
+
+// look lists own files of a peer for its link.
+func (n *Node) look(ctx context.Context, peer identity.ID) {
+	files, err := n.opt.Pipe.ListOwn(peer)
+	if err != nil && ctx.Err() == nil {
+		n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), n.peers[peer].Name, "cannot look into the outbox", err)
+	}
+	n.tell(ctx, func(now time.Time) { n.core.Looked(now, peer, files, err) })
 }
 
 func seed() (s [32]byte) {

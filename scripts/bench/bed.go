@@ -12,15 +12,11 @@ import (
 	"time"
 )
 
-// bed is everything that runs side by side: a callee, two proxies in a row, two sites.
+// bed is where programs run side by side, in one folder, until it is stopped.
 type bed struct {
 	dir      string
 	self     string
 	procs    []*exec.Cmd
-	callee   string // URLs
-	proxies  string
-	hoft     string
-	sites    map[string]*exec.Cmd
 	hoftPath string
 }
 
@@ -29,24 +25,21 @@ func newBed(dir string) (*bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bed{dir: dir, self: self, sites: map[string]*exec.Cmd{}, hoftPath: filepath.Join(dir, "hoft")}
+	b := &bed{dir: dir, self: self, hoftPath: filepath.Join(dir, "hoft")}
 	if out, err := exec.Command("go", "build", "-o", b.hoftPath, "github.com/hoft/hoft").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build hoft: %w: %s", err, out)
 	}
-	callee, err := b.role("callee")
+	return b, nil
+}
+
+// proxies starts two plain reverse proxies in a row before a callee and gives their URL.
+func (b *bed) proxies(callee string) (string, error) {
+	inner, err := b.role("proxy", callee)
 	if err != nil {
-		return nil, err
-	}
-	inner, err := b.role("proxy", "http://"+callee)
-	if err != nil {
-		return nil, err
+		return "", err
 	}
 	outer, err := b.role("proxy", "http://"+inner)
-	if err != nil {
-		return nil, err
-	}
-	b.callee, b.proxies = "http://"+callee, "http://"+outer
-	return b, nil
+	return "http://" + outer, err
 }
 
 // role starts this program again as a server and gives its address.
@@ -84,51 +77,74 @@ func (b *bed) stop() {
 	}
 }
 
-// startSites makes two sites with default settings that share two folders.
-func (b *bed) startSites() error {
+// pair is two sites: site-a takes calls in, site-b makes them.
+type pair struct {
+	b     *bed
+	dir   string
+	url   string // of site-a
+	sites map[string]*exec.Cmd
+}
+
+// pairOf says how a pair differs from one with default settings that shares two folders.
+type pairOf struct {
+	callee string // URL
+	mover  bool   // each site has folders of its own; a mover is to carry between ab and ba-in, ba and ab-in
+	site   string // further top-level lines of both
+	route  string // further keys of the route, ", key: value"
+}
+
+// startPair makes two sites in a folder of their own and starts them.
+func (b *bed) startPair(name string, of pairOf) (*pair, error) {
 	addr, err := freeAddr()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	p := &pair{b: b, dir: filepath.Join(b.dir, name), url: "http://" + addr, sites: map[string]*exec.Cmd{}}
+	if err := os.Mkdir(p.dir, 0o700); err != nil {
+		return nil, err
+	}
+	in := map[string]string{"a": "ba", "b": "ab"}
+	if of.mover {
+		in = map[string]string{"a": "ba-in", "b": "ab-in"}
 	}
 	conf := map[string]string{
-		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./ba}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: warn}\n" +
-			"ingress: {listen: '" + addr + "', routes: [{path: /, peer: site-b, upstream: orders}]}\n",
-		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./ab}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: warn}\n" +
-			"egress: {upstreams: [{name: orders, url: '" + b.callee + "', peers: [site-a], concurrency: 256}]}\n",
+		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./" + in["a"] + "}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: error}\n" + of.site +
+			"ingress: {listen: '" + addr + "', routes: [{path: /, peer: site-b, upstream: orders" + of.route + "}]}\n",
+		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./" + in["b"] + "}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: error}\n" + of.site +
+			"egress: {upstreams: [{name: orders, url: '" + of.callee + "', peers: [site-a], concurrency: 256}]}\n",
 	}
 	for n, text := range conf {
-		if err := os.WriteFile(filepath.Join(b.dir, n+".yaml"), []byte(text), 0o600); err != nil {
-			return err
+		if err := os.WriteFile(filepath.Join(p.dir, n+".yaml"), []byte(text), 0o600); err != nil {
+			return nil, err
 		}
-		if out, err := b.hoftCmd("keys", "gen", "--name", "site-"+n, "--state-dir", "./"+n).CombinedOutput(); err != nil {
-			return fmt.Errorf("keys gen: %w: %s", err, out)
+		if out, err := p.hoft("keys", "gen", "--name", "site-"+n, "--state-dir", "./"+n).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("keys gen: %w: %s", err, out)
 		}
-		out, err := b.hoftCmd("keys", "export", "--state-dir", "./"+n).Output()
+		out, err := p.hoft("keys", "export", "--state-dir", "./"+n).Output()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(b.dir, n+".jwks"), out, 0o600); err != nil {
-			return err
+		if err := os.WriteFile(filepath.Join(p.dir, n+".jwks"), out, 0o600); err != nil {
+			return nil, err
 		}
 	}
 	for _, n := range []string{"b", "a"} {
-		c := b.hoftCmd("serve", "--config", n+".yaml")
+		c := p.hoft("serve", "--config", n+".yaml")
 		listen := ""
 		if n == "a" {
 			listen = addr
 		}
 		if err := b.start(c, listen); err != nil {
-			return err
+			return nil, err
 		}
-		b.sites["site-"+n] = c
+		p.sites["site-"+n] = c
 	}
-	b.hoft = "http://" + addr
-	return nil
+	return p, nil
 }
 
-func (b *bed) hoftCmd(args ...string) *exec.Cmd {
-	c := exec.Command(b.hoftPath, args...)
-	c.Dir = b.dir
+func (p *pair) hoft(args ...string) *exec.Cmd {
+	c := exec.Command(p.b.hoftPath, args...)
+	c.Dir = p.dir
 	return c
 }
 
@@ -136,35 +152,63 @@ func (b *bed) hoftCmd(args ...string) *exec.Cmd {
 type written struct{ files, bytes uint64 }
 
 // traffic asks both sites what they have written.
-func (b *bed) traffic() (written, error) {
-	var w written
-	for _, n := range []string{"a", "b"} {
-		out, err := b.hoftCmd("status", "--config", n+".yaml", "--json").Output()
-		if err != nil {
-			return w, fmt.Errorf("hoft status of site-%s: %w", n, err)
-		}
-		var st struct {
-			Peers []struct {
-				Counters struct {
-					Files uint64 `json:"files_written"`
-					Bytes uint64 `json:"bytes_written"`
-				} `json:"counters"`
-			} `json:"peers"`
-		}
-		if err := json.Unmarshal(out, &st); err != nil {
-			return w, fmt.Errorf("hoft status of site-%s: %w", n, err)
-		}
-		for _, p := range st.Peers {
-			w.files += p.Counters.Files
-			w.bytes += p.Counters.Bytes
-		}
+func (p *pair) traffic() (written, error) {
+	a, err := p.written("a")
+	if err != nil {
+		return a, err
 	}
-	return w, nil
+	b, err := p.written("b")
+	return written{a.files + b.files, a.bytes + b.bytes}, err
+}
+
+// written asks one site, a or b.
+func (p *pair) written(n string) (w written, err error) {
+	st, err := p.status(n)
+	for _, p := range st.Peers {
+		w.files += p.Counters.Files
+		w.bytes += p.Counters.Bytes
+	}
+	return w, err
+}
+
+// status is what is used of hoft status --json.
+type status struct {
+	Peers []struct {
+		Outbox struct {
+			Messages int64 `json:"messages"`
+			Bytes    int64 `json:"bytes"`
+			Full     bool  `json:"full"`
+		} `json:"outbox"`
+		Counters struct {
+			Files      uint64 `json:"files_written"`
+			Bytes      uint64 `json:"bytes_written"`
+			Sent       uint64 `json:"messages_sent"`
+			Resent     uint64 `json:"resent"`
+			Duplicates uint64 `json:"duplicates"`
+			Lost       uint64 `json:"files_lost"`
+			Cut        uint64 `json:"files_cut"`
+			Spurious   uint64 `json:"spurious"`
+			AckOnly    uint64 `json:"ack_only"`
+			Timeouts   uint64 `json:"timeouts"`
+		} `json:"counters"`
+	} `json:"peers"`
+}
+
+// status asks one site, a or b.
+func (p *pair) status(n string) (st status, err error) {
+	out, err := p.hoft("status", "--config", n+".yaml", "--json").Output()
+	if err != nil {
+		return st, fmt.Errorf("hoft status of site-%s: %w", n, err)
+	}
+	if err := json.Unmarshal(out, &st); err != nil {
+		return st, fmt.Errorf("hoft status of site-%s: %w", n, err)
+	}
+	return st, nil
 }
 
 // reportTraffic prints what calls cost in the folders, both ways together.
-func (b *bed) reportTraffic(before written, calls int) error {
-	after, err := b.traffic()
+func (p *pair) reportTraffic(before written, calls int) error {
+	after, err := p.traffic()
 	if err != nil || calls == 0 {
 		return err
 	}
@@ -173,9 +217,9 @@ func (b *bed) reportTraffic(before written, calls int) error {
 	return nil
 }
 
-func (b *bed) reportMemory() {
+func (p *pair) reportMemory() {
 	for _, n := range []string{"site-a", "site-b"} {
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.sites[n].Process.Pid))
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.sites[n].Process.Pid))
 		if err != nil {
 			continue
 		}
@@ -186,7 +230,7 @@ func (b *bed) reportMemory() {
 		}
 	}
 	var size int64
-	_ = filepath.WalkDir(filepath.Join(b.dir, "a"), func(_ string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(filepath.Join(p.dir, "a"), func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			if i, err := d.Info(); err == nil {
 				size += i.Size()

@@ -40,18 +40,28 @@ func calls(d time.Duration) error {
 	if err := os.WriteFile(script, []byte(luaPost()), 0o600); err != nil {
 		return err
 	}
-	if err := b.startSites(); err != nil {
+	addr, err := b.role("callee")
+	if err != nil {
+		return err
+	}
+	callee := "http://" + addr
+	proxies, err := b.proxies(callee)
+	if err != nil {
+		return err
+	}
+	p, err := b.startPair("sites", pairOf{callee: callee})
+	if err != nil {
 		return err
 	}
 	fmt.Printf("POST of 1 KiB of JSON, %s each, same callee; two Go reverse proxies = 1\n", d)
 	fmt.Printf("%7s  %-7s %9s %7s %9s %9s %6s\n", "callers", "way", "calls/s", "ratio", "p50 ms", "p99 ms", "bad")
 	for _, callers := range []int{1, 64, 256} {
 		var base figures
-		for _, way := range []struct{ name, url string }{{"direct", b.callee}, {"proxies", b.proxies}, {"hoft", b.hoft}} {
+		for _, way := range []struct{ name, url string }{{"direct", callee}, {"proxies", proxies}, {"hoft", p.url}} {
 			if _, err := measure(wrk, script, way.url, callers, time.Second); err != nil { // warm up
 				return err
 			}
-			before, err := b.traffic()
+			before, err := p.traffic()
 			if err != nil {
 				return err
 			}
@@ -68,18 +78,23 @@ func calls(d time.Duration) error {
 			}
 			fmt.Printf("%7d  %-7s %9.0f %7s %9.2f %9.2f %6d\n", callers, way.name, f.rate, ratio, f.p50, f.p99, f.bad)
 			if way.name == "hoft" {
-				if err := b.reportTraffic(before, f.calls); err != nil {
+				if err := p.reportTraffic(before, f.calls); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	b.reportMemory()
+	p.reportMemory()
 	return nil
 }
 
-// luaPost makes wrk send 1 KiB of JSON that compresses as JSON does.
+// luaPost makes wrk send it.
 func luaPost() string {
+	return "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '" + jsonBody() + "'\n"
+}
+
+// jsonBody is 1 KiB of JSON that compresses as JSON does.
+func jsonBody() string {
 	var sb strings.Builder
 	sb.WriteString(`{"order":"7c1f0b2e","items":[`)
 	for i := 0; sb.Len() < 960; i++ {
@@ -89,7 +104,7 @@ func luaPost() string {
 		fmt.Fprintf(&sb, `{"sku":"A-%05d","qty":%d,"price":%d.%02d}`, i*7919%100000, i%9+1, i*37%500, i*13%100)
 	}
 	sb.WriteString(`],"note":"` + strings.Repeat("x", 8) + `"}`)
-	return "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = '" + sb.String() + "'\n"
+	return sb.String()
 }
 
 var (

@@ -1,8 +1,10 @@
 // Command bench measures hoft against what stands beside it, in one run on one machine, as ratios.
 //
-//	go run ./scripts/bench calls   # small calls: two Go reverse proxies in a row = 1
+//	go run ./scripts/bench calls    # small calls: two Go reverse proxies in a row = 1
+//	go run ./scripts/bench faults   # a pipe that loses and cuts files: a clean one = 1
+//	go run ./scripts/bench idle     # a peer that is away, with a full outbox: an idle site = 1
 //
-// It needs Linux and wrk (Debian: wrk). Absolute figures drift with the machine by a factor of two
+// It needs Linux, and wrk for calls (Debian: wrk). Absolute figures drift with the machine by a factor of two
 // within the hour; believe the ratios of one run only, and no difference below 1.3.
 package main
 
@@ -24,6 +26,20 @@ func main() {
 		d := f.Duration("d", 8*time.Second, "how long each measurement takes")
 		_ = f.Parse(os.Args[2:])
 		err = calls(*d)
+	case "faults":
+		f := flag.NewFlagSet(what, flag.ExitOnError)
+		n := f.Int("n", 2000, "calls of each kind")
+		delay := f.Duration("delay", 100*time.Millisecond, "what a file takes each way")
+		seed := f.Uint64("seed", 1, "what faults come from")
+		_ = f.Parse(os.Args[2:])
+		err = faults(*n, *delay, *seed)
+	case "idle":
+		f := flag.NewFlagSet(what, flag.ExitOnError)
+		d := f.Duration("d", time.Minute, "how long both are watched")
+		warm := f.Duration("warm", 2*time.Minute, "how long before that they are left alone")
+		backlog := f.Int("backlog", 64, "MiB that the outbox takes")
+		_ = f.Parse(os.Args[2:])
+		err = idle(*warm, *d, *backlog)
 	case "callee": // the roles that this program plays for itself
 		err = serveCallee(os.Args[2])
 	case "proxy":
@@ -38,6 +54,6 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls [-d 8s]")
+	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|faults|idle [-h]")
 	os.Exit(2)
 }

@@ -1,0 +1,168 @@
+package link
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// taken learns whether files leave the outbox by themselves: a mover that moves them, or a reader that removes them
+// in a shared folder. Where they do, a file that is still there has not been taken: it is not lost, however long it
+// waits. The outbox is looked at only when a file would otherwise be given up.
+type taken struct {
+	takes   bool        // files leave by themselves
+	left    int         // in a row that were gone when they were to be removed
+	stayed  int         // in a row that the peer has had and that were still there
+	handled [128]uint64 // files dropped because the peer has them
+	next    int
+	lay     [32]uint64 // files that were still there when they were removed, before it was known whether the peer has them
+	nextLay int
+
+	looking bool
+	look    time.Time     // when the outbox is to be looked at; zero: no need
+	looked  time.Time     // when it was
+	pause   time.Duration // between looks while nothing is taken
+}
+
+const (
+	// takenAfter is how many files in a row change the mind about how the pipe works.
+	takenAfter = 3
+	// lookPause and lookPauseMax bound how often the outbox is looked at while a file lies there and is not taken.
+	lookPause    = time.Second
+	lookPauseMax = time.Minute
+	// passedOver is how many later files must have been seen before one that lies there counts as lost: then the
+	// mover passes it over.
+	passedOver = packetThresholdMax
+)
+
+// Removed tells what Changes.Remove came to: gone says that the file was not in the outbox any more.
+func (l *Link) Removed(seq uint64, gone bool) {
+	switch t := &l.taken; {
+	case gone || slices.Contains(t.handled[:], seq):
+		l.leaves(gone)
+	default: // perhaps only not taken yet
+		t.lay[t.nextLay] = seq
+		t.nextLay = (t.nextLay + 1) % len(t.lay)
+	}
+}
+
+// noteLay takes note of removed files that the peer has after all: they were carried, and still lay there.
+func (l *Link) noteLay(seen frame.Ranges) {
+	for i, seq := range l.taken.lay {
+		if seq != 0 && seen.Contains(seq) {
+			l.taken.lay[i] = 0
+			l.leaves(false)
+		}
+	}
+}
+
+// leaves counts one file that had left by itself, or had come and not left.
+func (l *Link) leaves(left bool) {
+	t := &l.taken
+	if left {
+		t.left, t.stayed = t.left+1, 0
+	} else {
+		t.left, t.stayed = 0, t.stayed+1
+	}
+	was := t.takes
+	t.takes = t.takes && t.stayed < takenAfter || t.left >= takenAfter
+	if t.takes != was {
+		t.look = time.Time{}
+		l.dirty = true
+	}
+}
+
+// waits says whether a file has not been taken yet, as far as it is known.
+func (l *Link) waits(f *file) bool { return l.taken.takes && !f.gone }
+
+// since is when a file's timers begin: on a pipe that takes files, when it was taken.
+func (f *file) since() time.Time {
+	if f.left.After(f.at) {
+		return f.left
+	}
+	return f.at
+}
+
+// wantLook has the outbox looked at, unless that was just done.
+func (l *Link) wantLook(at time.Time) {
+	t := &l.taken
+	if soonest := t.looked.Add(max(t.pause, timerGranularity)); at.Before(soonest) {
+		at = soonest
+	}
+	if t.look.IsZero() || at.Before(t.look) {
+		t.look = at
+	}
+}
+
+// Look says whether the outbox is to be listed now; then Looked or LookFailed must be called.
+func (l *Link) Look(now time.Time) bool {
+	t := &l.taken
+	if l.stopped != "" || t.looking || t.look.IsZero() || now.Before(t.look) {
+		return false
+	}
+	t.looking = true
+	return true
+}
+
+// lookDeadline is when the outbox is to be looked at; zero: no need.
+func (l *Link) lookDeadline() time.Time {
+	t := &l.taken
+	switch {
+	case t.looking:
+		return time.Time{}
+	case !t.look.IsZero():
+		return t.look
+	}
+	return l.lookAt()
+}
+
+// Looked tells which own files are in the outbox. A file that was there before and is gone was taken at last; one
+// that was never seen there was taken at once.
+func (l *Link) Looked(now time.Time, present []uint64) {
+	t := &l.taken
+	there := make(map[uint64]bool, len(present))
+	for _, seq := range present {
+		there[seq] = true
+	}
+	t.look, t.looked, t.looking = time.Time{}, now, false
+	stuck := false
+	for _, f := range l.files {
+		switch {
+		case f.gone:
+		case there[f.seq]:
+			f.there, stuck = now, true
+		default:
+			f.gone = true
+			if !f.there.IsZero() {
+				f.left = now
+			}
+			t.pause = 0
+		}
+	}
+	if stuck {
+		t.pause = min(max(2*t.pause, lookPause), lookPauseMax)
+	}
+	l.detectLost(now)
+}
+
+// LookFailed tells that the outbox could not be listed; it is tried again later.
+func (l *Link) LookFailed(now time.Time) {
+	l.taken.looked, l.taken.look, l.taken.looking = now, now.Add(lookPauseMax), false
+}
+
+// Waiting gives the number of files with messages that were last seen in the outbox although files leave it by
+// themselves, and since when the oldest lies there.
+func (l *Link) Waiting() (files int, since time.Time) {
+	for _, f := range l.files {
+		if l.waits(f) && !f.there.IsZero() && f.pending > 0 {
+			if files++; files == 1 {
+				since = f.at
+			}
+		}
+	}
+	return files, since
+}
+
+// FilesLeave says whether files leave the outbox by themselves.
+func (l *Link) FilesLeave() bool { return l.taken.takes }
