@@ -268,6 +268,9 @@ func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
 	l := &Link{cfg: cfg.Defaults(), st: st, items: map[uint64]*item{}}
 	if l.st.Epoch == 0 {
 		l.begun = true
+		if minEpoch > 0 { // an earlier life has left files
+			l.events.SelfLost = now
+		}
 		l.st.Epoch = max(uint64(now.UnixMilli()), minEpoch, 1)
 	}
 	l.nextSeq = max(l.st.SeqReserved, l.st.Epoch*frame.SeqPerEpoch)
