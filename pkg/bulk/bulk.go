@@ -80,6 +80,7 @@ type Peer struct {
 	openBytes int64
 	held      held
 	size      sizer
+	trusted   int64 // bytes that the link trusts the pipe with; 0: it has not said
 	pace      pace
 
 	// receiving
@@ -191,7 +192,7 @@ type View struct {
 
 // View gives the present state.
 func (p *Peer) View() View {
-	v := View{Stats: p.stats, PackBytes: p.size.now(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected)}
+	v := View{Stats: p.stats, PackBytes: p.packSize(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected)}
 	for _, t := range p.transfers {
 		v.QueuedBytes += t.queuedBytes
 	}

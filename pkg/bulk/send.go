@@ -57,7 +57,7 @@ func (p *Peer) pick() int {
 	}
 	for i, t := range p.ring {
 		if len(t.queue) == 0 || t.flush || t.queue[0].again || len(p.packs) == 0 || len(t.queue) >= maxRecords ||
-			t.queuedBytes >= p.size.now() || t.queuedBytes >= earlyBytes && len(p.packs) < earlyOpen {
+			t.queuedBytes >= p.packSize() || t.queuedBytes >= earlyBytes && len(p.packs) < earlyOpen {
 			return i
 		}
 	}
@@ -108,7 +108,7 @@ func (k *pack) row(s RowState) Row {
 // gather takes what is queued up to the size of a pack, at least one record; nil when nothing is left to be sent.
 func (p *Peer) gather(t *transfer, seq uint64) *pack {
 	k := &pack{seq: seq, x: t.x, names: map[chunk.Name]bool{}}
-	limit, n := p.size.now(), 0
+	limit, n := p.packSize(), 0
 	for _, it := range t.queue {
 		need := it.rec.Size()
 		if len(k.recs) > 0 && k.size+need > limit || len(k.recs) == maxRecords {

@@ -73,3 +73,14 @@ func (s *sizer) vanished(size int64) {
 		s.size = max(s.size/2, minPack)
 	}
 }
+
+// Trust bounds packs to the size in bytes that the link has found the pipe to carry whole.
+func (p *Peer) Trust(n int64) { p.trusted = n }
+
+// packSize is how large packs are made now.
+func (p *Peer) packSize() int64 {
+	if p.trusted > 0 {
+		return min(p.size.now(), p.trusted)
+	}
+	return p.size.now()
+}

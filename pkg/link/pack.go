@@ -29,10 +29,11 @@ func (l *Link) GotPack(now time.Time, seq uint64, size int64, whole bool) {
 	}
 }
 
-// WrotePack counts a pack that was written.
-func (l *Link) WrotePack(size int64) {
+// WrotePack counts a pack that was written; its size teaches as that of a frame does.
+func (l *Link) WrotePack(seq uint64, size int64) {
 	l.stats.FilesWritten++
 	l.stats.BytesWritten += uint64(size)
+	l.size.wrote(seq, size, 0)
 }
 
 // PeerCaps is what the peer said last that it takes. Not to be changed.

@@ -207,7 +207,7 @@ func (c *Core) PackWritten(now time.Time, w PackWrite, err error, damaged []chun
 		b.p.Written(now, w.Pack.Seq, l.SmallTrip(), err)
 	}
 	if err == nil {
-		l.WrotePack(w.Pack.Size)
+		l.WrotePack(w.Pack.Seq, w.Pack.Size)
 	}
 	c.drainBulk(now, w.Peer)
 }
@@ -218,6 +218,8 @@ func (c *Core) announce(now time.Time, peer identity.ID) {
 	if b == nil || !l.Takes(frame.KindPack) {
 		return
 	}
+	safe, _ := l.SafeSize()
+	b.p.Trust(safe)
 	for _, k := range b.p.Rewrites(now) {
 		b.writing++
 		c.out.Packs = append(c.out.Packs, c.packWrite(peer, k))
