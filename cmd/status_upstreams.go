@@ -19,6 +19,9 @@ func (s *screen) upstreams(list []admin.Upstream) error {
 		if u.RetryInS > 0 {
 			last += ", tried again in " + admin.Age(time.Duration(u.RetryInS*float64(time.Second)))
 		}
+		if u.Login != "" {
+			last = "no token: " + u.Login
+		}
 		rows = append(rows, []cell{{text: u.Name}, s.breaker(u.State), {text: fmt.Sprint(u.Failures)}, {text: orDash(last)}})
 	}
 	return s.table([]column{{"UPSTREAM", 0}, {"BREAKER", 0}, {"FAILURES IN A ROW", 2}, {"LAST FAILURE", 1}}, rows)

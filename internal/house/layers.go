@@ -23,9 +23,12 @@ var Forbidden = map[string][]string{
 
 // Only lists modules that belong to few layers. Tools and test programs outside of hoft may use them too.
 var Only = map[string][]string{
-	"github.com/spf13/viper":        {"pkg/config"},
-	"modernc.org/sqlite":            {"pkg/store"},
-	"github.com/go-jose/go-jose/v4": {"pkg/seal", "pkg/identity", "scripts/interop-jose", "internal/vectors"},
+	"github.com/spf13/viper": {"pkg/config"},
+	"modernc.org/sqlite":     {"pkg/store"},
+	// pkg/egress/credentials signs the assertions by which a client shows itself to a token server (RFC 7523).
+	"github.com/go-jose/go-jose/v4": {"pkg/seal", "pkg/identity", "pkg/egress/credentials", "scripts/interop-jose", "internal/vectors"},
+	"golang.org/x/oauth2":           {"pkg/egress/credentials"},
+	"github.com/sony/gobreaker/v2":  {"pkg/egress"},
 }
 
 // layer gives the place in Order of a folder or an import path, -1 if it has none.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"github.com/hoft/hoft/pkg/egress"
+	"github.com/hoft/hoft/pkg/exchange"
 )
 
 // Callees is what is needed of an egress; *egress.Egress has it.
@@ -15,6 +16,7 @@ type Upstream struct {
 	Failures int     `json:"failures"` // in a row
 	Last     string  `json:"last,omitempty"`
 	RetryInS float64 `json:"retry_in_s,omitempty"`
+	Login    string  `json:"login,omitempty"` // why there is nothing valid to show it
 }
 
 // upstreams asks the egress; nil without one.
@@ -24,7 +26,7 @@ func (s *Site) upstreams() []Upstream {
 	}
 	var out []Upstream
 	for _, h := range s.Callees.Health() {
-		out = append(out, Upstream{Name: h.Name, State: h.State, Failures: h.Failures, Last: h.Last, RetryInS: h.RetryIn.Seconds()})
+		out = append(out, Upstream{Name: h.Name, State: h.State, Failures: h.Failures, Last: h.Last, RetryInS: h.RetryIn.Seconds(), Login: h.Login})
 	}
 	return out
 }
@@ -34,6 +36,9 @@ func (s *Status) diagnoseUpstreams() {
 		if u.State == "open" || u.State == "half-open" {
 			s.add("upstream-away", LevelWarn, "", "hoft explain "+u.Last, "upstream %s failed %s and is left alone; last: %s", u.Name,
 				count(uint64(u.Failures), "time in a row", "times in a row"), u.Last)
+		}
+		if u.Login != "" {
+			s.add("upstream-login", LevelWarn, "", "hoft explain "+exchange.CodeCalleeLogin, "no token for upstream %s: %s", u.Name, u.Login)
 		}
 	}
 }

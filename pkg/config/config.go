@@ -137,6 +137,43 @@ type Upstream struct {
 	BreakerPause    time.Duration `mapstructure:"breaker_pause"`
 
 	IdempotencyKey string `mapstructure:"idempotency_key"` // honoured, or "" (not known to be)
+	Auth           *Auth  `mapstructure:"auth"`            // nil: calls go as they come
+}
+
+// Auth is what this site shows an upstream. At most one of OAuth2, Basic and BearerFile is set. Every secret is a
+// file, credential:NAME or env:NAME.
+type Auth struct {
+	OAuth2     *OAuth2     `mapstructure:"oauth2"`
+	Basic      *Basic      `mapstructure:"basic"`
+	BearerFile string      `mapstructure:"bearer_file"`
+	Fields     []AuthField `mapstructure:"fields"`
+	Cookies    bool        `mapstructure:"cookies"` // cookies stay on this side, a jar for each caller
+}
+
+// OAuth2 says how tokens are got (RFC 6749, RFC 7523).
+type OAuth2 struct {
+	TokenURL         string   `mapstructure:"token_url"`
+	ClientID         string   `mapstructure:"client_id"`
+	ClientAuth       string   `mapstructure:"client_auth"` // basic (or ""), post, private_key_jwt or none
+	ClientSecretFile string   `mapstructure:"client_secret_file"`
+	KeyFile          string   `mapstructure:"key_file"`           // of private_key_jwt
+	KeyID            string   `mapstructure:"key_id"`             // its kid; "": that of a JWK
+	RefreshTokenFile string   `mapstructure:"refresh_token_file"` // "": client credentials
+	Scopes           []string `mapstructure:"scopes"`
+	Audience         string   `mapstructure:"audience"`
+	CAFile           string   `mapstructure:"ca_file"`
+}
+
+// Basic is a user and a password (RFC 7617).
+type Basic struct {
+	User         string `mapstructure:"user"`
+	PasswordFile string `mapstructure:"password_file"`
+}
+
+// AuthField is a header field whose value is secret.
+type AuthField struct {
+	Name      string `mapstructure:"name"`
+	ValueFile string `mapstructure:"value_file"`
 }
 
 // Admin is the operator's listener.

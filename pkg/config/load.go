@@ -93,6 +93,7 @@ func (c *Config) paths() []*string {
 		for i := range c.Egress.Upstreams {
 			u := &c.Egress.Upstreams[i]
 			out = append(out, &u.CAFile, &u.CertFile, &u.KeyFile)
+			out = append(out, u.Auth.paths()...)
 		}
 	}
 	return out

@@ -101,7 +101,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 // What Keys calls required is what Validate misses in an empty configuration, and nothing else.
 func TestRequiredKeys(t *testing.T) {
 	write(t, "")
-	c := &Config{Ingress: &Ingress{Routes: []Route{{}}, Callers: []Caller{{}}}, Egress: &Egress{Upstreams: []Upstream{{}}}, Peers: []Peer{{}}}
+	c := &Config{Ingress: &Ingress{Routes: []Route{{}}, Callers: []Caller{{}}}, Egress: &Egress{Upstreams: []Upstream{{Auth: &Auth{OAuth2: &OAuth2{}, Basic: &Basic{}, Fields: []AuthField{{}}}}}}, Peers: []Peer{{}}}
 	missing := map[string]bool{}
 	for _, p := range Problems(c.Validate()) {
 		if p.Reason == "missing" {

@@ -166,6 +166,7 @@ func (v *checker) upstream(c *Config, at string, u Upstream) {
 	v.size(at+".max_response", u.MaxResponse, 0, 1<<50)
 	v.count(at+".concurrency", u.Concurrency, 1)
 	v.upstreamGuards(at, u)
+	v.auth(at+".auth", u.Auth)
 	if u.IdempotencyKey != "" {
 		v.oneOf(at+".idempotency_key", u.IdempotencyKey, "honoured")
 	}

@@ -230,3 +230,52 @@ func TestClosest(t *testing.T) {
 		}
 	}
 }
+
+func TestAuth(t *testing.T) {
+	good := func() *Auth {
+		return &Auth{OAuth2: &OAuth2{TokenURL: "https://as.example/token", ClientID: "me", ClientSecretFile: "/s"}}
+	}
+	for _, c := range []struct {
+		change func(*Auth)
+		key    string // below auth; "-" for auth itself, "" if nothing is wrong
+		text   string
+	}{
+		{func(a *Auth) {}, "", ""},
+		{func(a *Auth) { *a = Auth{} }, "-", "holds nothing"},
+		{func(a *Auth) { a.BearerFile = "/t" }, "-", "more than one"},
+		{func(a *Auth) { *a = Auth{Cookies: true} }, "", ""},
+		{func(a *Auth) { *a = Auth{Basic: &Basic{User: "a:b", PasswordFile: "/p"}} }, "basic.user", "colon"},
+		{func(a *Auth) { *a = Auth{BearerFile: "credential:../x"} }, "bearer_file", "no credential"},
+		{func(a *Auth) { *a = Auth{Fields: []AuthField{{Name: "X-Key", ValueFile: "env:K"}}} }, "", ""},
+		{func(a *Auth) { a.Fields = []AuthField{{Name: "authorization", ValueFile: "/k"}} }, "fields[0].name", "another way"},
+		{func(a *Auth) { a.Fields = []AuthField{{Name: "via", ValueFile: "/k"}} }, "fields[0].name", "by hoft itself"},
+		{func(a *Auth) { a.Fields = []AuthField{{Name: "X", ValueFile: "/k"}, {Name: "x", ValueFile: "/l"}} }, "fields[1].name", "another way"},
+		{func(a *Auth) { a.Fields, a.Cookies = []AuthField{{Name: "Cookie", ValueFile: "/k"}}, true }, "fields[0].name", "another way"},
+		{func(a *Auth) { a.OAuth2.TokenURL = "http://as.example/token" }, "oauth2.token_url", "in clear"},
+		{func(a *Auth) { a.OAuth2.TokenURL = "http://127.0.0.1:99/token" }, "", ""},
+		{func(a *Auth) { a.OAuth2.ClientSecretFile = "" }, "oauth2.client_secret_file", "needed by client_auth: basic"},
+		{func(a *Auth) { a.OAuth2.ClientAuth = "none" }, "oauth2.client_secret_file", "no effect"},
+		{func(a *Auth) { a.OAuth2.ClientAuth = "mtls" }, "oauth2.client_auth", "write basic"},
+		{func(a *Auth) { a.OAuth2.ClientAuth, a.OAuth2.ClientSecretFile = "private_key_jwt", "" }, "oauth2.key_file", "needed"},
+		{func(a *Auth) { a.OAuth2.KeyID = "k" }, "oauth2.key_file", "no effect"},
+		{func(a *Auth) {
+			a.OAuth2.ClientAuth, a.OAuth2.ClientSecretFile, a.OAuth2.KeyFile = "private_key_jwt", "", "env:K"
+		}, "oauth2.key_file", "not taken from a variable"},
+	} {
+		cfg := both()
+		cfg.Egress.Upstreams[0].Auth = good()
+		c.change(cfg.Egress.Upstreams[0].Auth)
+		err := cfg.Validate()
+		key := "egress.upstreams[0].auth"
+		if c.key != "-" {
+			key += "." + c.key
+		}
+		switch ps := Problems(err); {
+		case c.key == "" && err != nil:
+			t.Errorf("refused: %v", err)
+		case c.key == "":
+		case len(ps) != 1 || ps[0].Key != key || !strings.Contains(ps[0].Error(), c.text):
+			t.Errorf("want %s ... %s, got %v", key, c.text, err)
+		}
+	}
+}

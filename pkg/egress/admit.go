@@ -38,6 +38,8 @@ func (u *upstream) admitMethod(method string) *exchange.Problem {
 		return exchange.Problemf(exchange.CodeBadRequest, "the method is no token")
 	case method == http.MethodConnect:
 		return exchange.Problemf(exchange.CodeUpgrade, "CONNECT cannot cross a file pipe")
+	case u.keeper != nil && method == http.MethodTrace:
+		return exchange.Problemf(exchange.CodeDenied, "upstream %q does not allow TRACE, which would show what is kept from callers", u.name)
 	case u.methods != nil && !u.methods[method]:
 		return exchange.Problemf(exchange.CodeDenied, "upstream %q does not allow %s", u.name, method)
 	}

@@ -30,7 +30,7 @@ func BenchmarkEdges(b *testing.B) {
 
 	a := identity.ID{1}
 	out, err := egress.New(config.Egress{Upstreams: []config.Upstream{{Name: "x", URL: callee.URL, Peers: []string{"site-a"}}}}, "site-b",
-		map[identity.ID]string{a: "site-a"}, nil, zerolog.Nop())
+		map[identity.ID]string{a: "site-a"}, nil, egress.Secrets{}, zerolog.Nop())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -101,10 +101,11 @@ type Health struct {
 	Failures int           // in a row
 	Last     string        // code of the last failure, "" if there was none
 	RetryIn  time.Duration // while open
+	Login    string        // why there is nothing valid to show the server, "" while all is well
 }
 
 func (u *upstream) health() Health {
-	h := Health{Name: u.name, State: "off"}
+	h := Health{Name: u.name, State: "off", Login: u.keeper.Failing()}
 	if u.breaker.two == nil {
 		return h
 	}

@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -86,11 +87,30 @@ func (c *call) run() (*exchange.Response, bool, *exchange.Problem) {
 	return out, true, nil
 }
 
+// roundTrip makes one request, or two where the first was refused for what it showed.
 func (c *call) roundTrip() (*http.Response, error) {
-	c.witness = new(witness)
-	ctx := httptrace.WithClientTrace(c.ctx, c.witness.trace())
-	return c.u.transport.RoundTrip(c.u.request(ctx, c.r, c.egress.site, c.body))
+	for second := false; ; second = true {
+		c.witness = new(witness)
+		req := c.u.request(httptrace.WithClientTrace(c.ctx, c.witness.trace()), c.r, c.egress.site, c.body)
+		shown, err := c.show(req)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.u.transport.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		if second || !c.refused(resp, shown) {
+			c.keepCookies(resp)
+			return resp, nil
+		}
+		_, _ = io.CopyN(io.Discard, resp.Body, refusalRead) // so that the connection can serve the second
+		_ = resp.Body.Close()
+	}
 }
+
+// refusalRead is how much of a refusal's body is read before the call is made again, in bytes.
+const refusalRead = 16 << 10
 
 // startsOver says whether a failed try may be made again: the callee had closed a kept connection before a byte of the
 // request was written to it. net/http does this for some of the errors that it can mean, not for all.

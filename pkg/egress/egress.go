@@ -27,14 +27,18 @@ var _ exchange.Upstreams = (*Egress)(nil)
 // New checks the upstreams and reads their CA files. site is this site's name, as Via shows it; peers
 // gives the names by which upstreams list them; blocked are hoft's own listeners, which no call may
 // reach (an unspecified address stands for every address of this host).
-func New(cfg config.Egress, site string, peers map[identity.ID]string, blocked []netip.AddrPort, log zerolog.Logger) (*Egress, error) {
+func New(cfg config.Egress, site string, peers map[identity.ID]string, blocked []netip.AddrPort, secrets Secrets, log zerolog.Logger) (*Egress, error) {
 	e := &Egress{site: site, peers: peers, upstreams: make(map[string]*upstream), log: log}
 	for _, c := range cfg.Upstreams {
 		if e.upstreams[c.Name] != nil {
 			return nil, fmt.Errorf("egress: two upstreams are called %q: give each its own name", c.Name)
 		}
 		u, err := newUpstream(c, blocked)
+		if err == nil {
+			err = u.logIn(c, blocked, secrets, log)
+		}
 		if err != nil {
+			e.Close()
 			return nil, fmt.Errorf("egress: upstream %q: %w", c.Name, err)
 		}
 		e.upstreams[c.Name] = u
@@ -52,10 +56,11 @@ func (e *Egress) Slots(name string) int {
 	return u.slots
 }
 
-// Close drops idle connections. Calls that run are not touched: their contexts end them.
+// Close drops idle connections and ends requests for tokens. Calls that run are not touched: their contexts end them.
 func (e *Egress) Close() {
 	for _, u := range e.upstreams {
 		u.transport.CloseIdleConnections()
+		u.keeper.Close()
 	}
 }
 

@@ -113,7 +113,7 @@ func open(t *testing.T, u config.Upstream, blocked ...netip.AddrPort) *Egress {
 	if u.Peers == nil {
 		u.Peers = []string{"site-a"}
 	}
-	e, err := New(config.Egress{Upstreams: []config.Upstream{u}}, "site-b", map[identity.ID]string{peerA: "site-a"}, blocked, zerolog.Nop())
+	e, err := New(config.Egress{Upstreams: []config.Upstream{u}}, "site-b", map[identity.ID]string{peerA: "site-a"}, blocked, Secrets{}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestAdmit(t *testing.T) {
 			}
 		})
 	}
-	nobody, err := New(config.Egress{Upstreams: []config.Upstream{{Name: "orders", URL: "http://127.0.0.1:1"}}}, "site-b", map[identity.ID]string{peerA: "site-a"}, nil, zerolog.Nop())
+	nobody, err := New(config.Egress{Upstreams: []config.Upstream{{Name: "orders", URL: "http://127.0.0.1:1"}}}, "site-b", map[identity.ID]string{peerA: "site-a"}, nil, Secrets{}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,14 +348,14 @@ func TestConfigErrors(t *testing.T) {
 		"addresses":   {URL: "http://x", Addresses: []string{"x"}},
 		"not a token": {URL: "http://x", Methods: []string{"G T"}},
 	} {
-		if _, err := New(config.Egress{Upstreams: []config.Upstream{u}}, "b", nil, nil, zerolog.Nop()); err == nil {
+		if _, err := New(config.Egress{Upstreams: []config.Upstream{u}}, "b", nil, nil, Secrets{}, zerolog.Nop()); err == nil {
 			t.Errorf("%s: accepted", name)
 		} else if strings.Contains(err.Error(), "u:p") {
 			t.Errorf("%s: tells a password: %v", name, err)
 		}
 	}
 	two := []config.Upstream{{Name: "a", URL: "http://x"}, {Name: "a", URL: "http://y"}}
-	if _, err := New(config.Egress{Upstreams: two}, "b", nil, nil, zerolog.Nop()); err == nil {
+	if _, err := New(config.Egress{Upstreams: two}, "b", nil, nil, Secrets{}, zerolog.Nop()); err == nil {
 		t.Error("two upstreams of one name accepted")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/hoft/hoft/pkg/egress/credentials"
 	"github.com/hoft/hoft/pkg/exchange"
 )
 
@@ -30,8 +31,11 @@ func (c *call) classify(err error) (code, text string) {
 		dns     *net.DNSError
 		timeout net.Error
 		op      *net.OpError
+		login   *credentials.Error
 	)
 	switch {
+	case errors.As(err, &login):
+		return exchange.CodeCalleeLogin, "was not called: this site has nothing valid to show it"
 	case errors.As(err, &refused):
 		return exchange.CodeAddressRefused, "has an address that is not allowed"
 	case errors.Is(c.whyCanceled(), errHeadLate):

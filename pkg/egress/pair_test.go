@@ -40,7 +40,7 @@ func newPair(t *testing.T, handler http.Handler, routes []config.Route, change f
 	if change != nil {
 		change(&u)
 	}
-	out, err := egress.New(config.Egress{Upstreams: []config.Upstream{u}}, "site-b", map[identity.ID]string{a: "site-a"}, nil, zerolog.Nop())
+	out, err := egress.New(config.Egress{Upstreams: []config.Upstream{u}}, "site-b", map[identity.ID]string{a: "site-a"}, nil, egress.Secrets{}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/config"
+	"github.com/hoft/hoft/pkg/egress/credentials"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
 	"github.com/hoft/hoft/pkg/exchange/httptarget"
 	"github.com/hoft/hoft/pkg/identity"
@@ -51,7 +52,8 @@ type upstream struct {
 	drop     names // of response fields
 
 	breaker   *breaker
-	protocol  atomic.Int32 // major version of HTTP that the last answer had; 0: none yet
+	keeper    *credentials.Keeper // nil: calls go as they come
+	protocol  atomic.Int32        // major version of HTTP that the last answer had; 0: none yet
 	transport *http.Transport
 }
 

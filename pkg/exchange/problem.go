@@ -52,6 +52,7 @@ const (
 	CodePending         = "pending"
 	CodeGone            = "gone"
 	CodeCalleeAway      = "callee-away"
+	CodeCalleeLogin     = "callee-login"
 	CodeProxyAuth       = "proxy-login-needed"
 	CodeAuth            = "login-needed"
 	CodeCallerDenied    = "caller-denied"
@@ -108,6 +109,7 @@ var Kinds = map[string]Kind{
 	CodeUnknownExchange: {404, "No such exchange", "", "Check the id; answers are deleted after results.ttl."},
 	CodePending:         {404, "Not finished yet", "", "Ask again later."},
 	CodeCalleeAway:      {503, "The server failed several times in a row and is left alone", "destination_unavailable", "Try again later; look at the server, and at hoft status of the other site."},
+	CodeCalleeLogin:     {503, "The other site has nothing valid to show the server", "destination_unavailable", "The server was not called. Run hoft status at the other site: it says why no token could be got."},
 	CodeProxyAuth:       {407, "It is not known who calls", "http_request_denied", "Send Proxy-Authorization with the token or password that the ingress's operator gave you."},
 	CodeAuth:            {401, "It is not known who calls", "http_request_denied", "Send the token or password that the ingress's operator gave you."},
 	CodeCallerDenied:    {403, "This caller may not use the route", "http_request_denied", "Ask the ingress's operator to add the caller to the route."},

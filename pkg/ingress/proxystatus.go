@@ -11,7 +11,7 @@ import (
 var farCodes = map[string]bool{
 	exchange.CodeResponseLarge: true, exchange.CodeDenied: true, exchange.CodeNoUpstream: true, exchange.CodeCalleeRefused: true,
 	exchange.CodeCalleeDNS: true, exchange.CodeCalleeTLS: true, exchange.CodeCalleeTimeout: true, exchange.CodeCalleeBroken: true,
-	exchange.CodeAddressRefused: true, exchange.CodeUnsupported: true, exchange.CodePoison: true, exchange.CodeCalleeAway: true,
+	exchange.CodeAddressRefused: true, exchange.CodeUnsupported: true, exchange.CodePoison: true, exchange.CodeCalleeAway: true, exchange.CodeCalleeLogin: true,
 }
 
 // answered is the Proxy-Status (RFC 9209 section 2) of a callee's answer: the site nearest the callee first.

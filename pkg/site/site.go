@@ -74,7 +74,12 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		return nil, err
 	}
 	if roles.Egress {
-		if s.egress, err = egress.New(*cfg.Egress, cfg.Name, s.peerNames(), s.ownListeners(), log.With().Str("component", "egress").Logger()); err != nil {
+		box, err := s.self.Box()
+		if err != nil {
+			return nil, err
+		}
+		secrets := egress.Secrets{Vault: s.db, Sealer: box}
+		if s.egress, err = egress.New(*cfg.Egress, cfg.Name, s.peerNames(), s.ownListeners(), secrets, log.With().Str("component", "egress").Logger()); err != nil {
 			return nil, err
 		}
 	}

@@ -45,6 +45,8 @@ type memState struct {
 	callbacks map[string]Callback
 	disabled  map[string]time.Time
 
+	credentials memCredentials
+
 	arrivals    uint64
 	resultBytes int64
 }
@@ -86,6 +88,7 @@ func NewMem() *Mem {
 		bulk:   newMemBulk(),
 		chunks: newMemChunks(),
 		events: map[int64]Event{}, keys: map[[32]byte]Key{}, callbacks: map[string]Callback{}, disabled: map[string]time.Time{},
+		credentials: memCredentials{},
 	}}
 }
 
@@ -99,6 +102,7 @@ func (m *Mem) Clone() *Mem {
 	c.events, c.keys, c.callbacks, c.disabled = maps.Clone(c.events), maps.Clone(c.keys), maps.Clone(c.callbacks), maps.Clone(c.disabled)
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
 	c.bulk, c.chunks = m.s.bulk.clone(), m.s.chunks.clone()
+	c.credentials = m.s.credentials.clone()
 	for k, v := range c.byEx {
 		c.byEx[k] = slices.Clone(v)
 	}
@@ -238,7 +242,7 @@ func (s *memState) apply(o op, ended *[]exKey) {
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:
-		if !s.bulk.apply(o) && !s.applyWaiting(o) {
+		if !s.bulk.apply(o) && !s.applyWaiting(o) && !s.credentials.apply(o) {
 			panic(fmt.Sprintf("store: change %T is not known", o))
 		}
 	}

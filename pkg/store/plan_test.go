@@ -23,7 +23,7 @@ func TestPlans(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
 	gen := rapid.Custom(storetest.Draw)
-	for seed := range 300 {
+	for seed := range 600 {
 		var b store.Batch
 		for _, change := range gen.Example(seed) {
 			change(&b)

@@ -268,6 +268,7 @@ type Reader interface {
 	Callbacks(ctx context.Context, f CallbackFilter) ([]Callback, error)
 	// Disabled says since when a receiver wants nothing any more; the zero time: it does.
 	Disabled(ctx context.Context, url string) (time.Time, error)
+	Credential(ctx context.Context, upstream, kind, owner string) (Credential, error) // ErrNotFound if absent
 	Stats(ctx context.Context, peer identity.ID) (LinkStats, error)
 	// Packs gives the packs of a link, the peer's first, each ascending by number.
 	Packs(ctx context.Context, peer identity.ID) ([]Pack, error)

@@ -31,7 +31,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable, drawCredential}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -183,6 +183,11 @@ func Dump(r store.Reader) map[string]any {
 	read("ended before 3", func() (any, error) { return r.EndedBefore(ctx, at(90), 3) })
 	read("meta", func() (any, error) { return r.Meta(ctx, "a") })
 	dumpWaiting(r, read)
+	for _, u := range credentialNames {
+		for _, kind := range credentialNames {
+			read("credential "+u+kind, func() (any, error) { return r.Credential(ctx, u, kind, "") })
+		}
+	}
 	for _, p := range worldPeers {
 		name := " " + p.String()
 		read("outbox"+name, func() (any, error) { return r.Outbox(ctx, p, 2, 5) })

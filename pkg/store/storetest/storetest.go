@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"result bytes", testResultBytes},
 		{"meta", testMeta},
 		{"packs, offers and held chunks", testBulk},
+		{"credentials", testCredentials},
 		{"chunks", testChunks},
 		{"chunks that are none", testChunksTooLarge},
 		{"events", testEvents},
