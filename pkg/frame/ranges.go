@@ -38,8 +38,15 @@ func (r Ranges) find(n uint64) int {
 
 // Contains says whether n is in the set.
 func (r Ranges) Contains(n uint64) bool {
-	i := r.find(n)
-	return i < len(r) && r[i][0] <= n
+	return r.Index(n) >= 0
+}
+
+// Index gives the place of the interval that holds n, -1 if none does.
+func (r Ranges) Index(n uint64) int {
+	if i := r.find(n); i < len(r) && r[i][0] <= n {
+		return i
+	}
+	return -1
 }
 
 // Add puts the closed interval lo..hi into the set; a reversed interval adds nothing.

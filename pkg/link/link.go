@@ -188,6 +188,8 @@ type Link struct {
 	peerBase       uint64 // the newest base of the peer
 	stagedBase     uint64 // the same in the commit under way
 	full           bool
+	touched        [frame.MaxOOO]uint64 // ids that came last, in a ring
+	nextTouched    int
 	repeated       uint64 // the highest id in a file that was acked before
 	elicited       bool   // something asks for an ack once it is durable
 	stagedElicit   bool

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -121,6 +122,8 @@ func (l *Link) handled(now time.Time, in File) {
 
 // accept says whether a message id is new, and takes it.
 func (l *Link) accept(id uint64) bool {
+	l.touched[l.nextTouched] = id
+	l.nextTouched = (l.nextTouched + 1) % len(l.touched)
 	if id <= l.st.Contig || id < l.peerBase || l.st.OOO.Contains(id) {
 		l.stats.Duplicates++
 		l.repeated = max(l.repeated, id)
@@ -165,12 +168,31 @@ func (l *Link) advanceBase(base uint64) {
 // ack says what is stored durably. Ids of a commit under way are not in it.
 func (l *Link) ack() *frame.Ack {
 	a := &frame.Ack{Contig: l.st.Contig, Full: l.full}
-	ooo := l.st.OOO
-	if len(ooo) > frame.MaxOOO {
-		ooo = ooo[len(ooo)-frame.MaxOOO:]
+	a.OOO = l.st.OOO
+	if len(a.OOO) > frame.MaxOOO {
+		a.OOO = l.changedLast()
 	}
-	a.OOO = ooo
 	return a
+}
+
+// changedLast picks the ranges that ids came to last, repeated ones too, and fills up with the highest: whoever
+// repeats a message must be told that it is here, however many gaps there are.
+func (l *Link) changedLast() frame.Ranges {
+	picked := map[int]bool{}
+	for i := range l.touched {
+		id := l.touched[(l.nextTouched+2*len(l.touched)-1-i)%len(l.touched)]
+		if n := l.st.OOO.Index(id); n >= 0 {
+			picked[n] = true
+		}
+	}
+	for n := len(l.st.OOO) - 1; len(picked) < frame.MaxOOO; n-- {
+		picked[n] = true
+	}
+	out := make(frame.Ranges, 0, len(picked))
+	for _, n := range slices.Sorted(maps.Keys(picked)) {
+		out = append(out, l.st.OOO[n])
+	}
+	return out
 }
 
 // told is what a file says of the peer's files.
