@@ -80,6 +80,54 @@ func TestDeadlinePassesInThePipe(t *testing.T) {
 	})
 }
 
+// A cancellation that comes before its request ends it: the request that comes later is not made.
+func TestCancelOvertakesItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
+		a, b := apart(t, up)
+		b.in = pipe.NewMemFolder(nil)
+		var stopped atomic.Bool
+		end := make(chan struct{})
+		go move(a.out, b.in, &stopped, end)
+		a.start()
+		b.start()
+		defer func() { close(end); a.stop(); b.stop() }()
+		call(t, a, request(b, "POST", "/before", []byte("x")))
+
+		stopped.Store(true)
+		id := post(t, a, request(b, "POST", "/x", []byte("x")))
+		awaitStage(t, a, id, exchange.StageWritten)
+		withRequest := a.out.Paths()
+		kept := map[string][]byte{}
+		for _, path := range withRequest {
+			kept[path], _ = a.out.ReadFile(path)
+		}
+		if err := a.m.Cancel(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		for len(a.out.Paths()) == len(withRequest) {
+			time.Sleep(time.Millisecond) // of the simulated clock
+		}
+		for _, path := range a.out.Paths() {
+			if kept[path] == nil { // the cancellation, without its request
+				data, _ := a.out.ReadFile(path)
+				b.in.WriteFile(path, data)
+			}
+		}
+		time.Sleep(time.Second)
+		for path, data := range kept {
+			b.in.WriteFile(path, data)
+		}
+		stopped.Store(false)
+		if _, err := outcome(t, a, id); problemCode(err) != exchange.CodeCanceled {
+			t.Errorf("%v", err)
+		}
+		if n := up.count("/x"); n != 0 {
+			t.Errorf("made %d times", n)
+		}
+	})
+}
+
 // move carries each file once while it is not stopped.
 func move(from, to *pipe.MemFolder, stopped *atomic.Bool, end <-chan struct{}) {
 	carried := map[string]bool{}

@@ -81,9 +81,15 @@ func (b *bench) pass(d time.Duration) {
 
 // message delivers one message of the peer.
 func (b *bench) message(id uint64, data string) {
+	b.messages(frame.Message{ID: id, Kind: frame.KindReq, Data: []byte(data)})
+}
+
+// messages delivers one file of the peer.
+func (b *bench) messages(ms ...frame.Message) {
+	last := ms[len(ms)-1].ID
 	own, _ := b.core.Link(there).Epoch()
 	b.seq++
-	c := &frame.Claims{V: 1, Ep: thereEpoch, Pep: own, Seq: b.seq, Fin: true, Iat: b.now.Unix(), Base: 1, Last: &id, Ack: &frame.Ack{}, Rx: &frame.Rx{},
-		Msg: []frame.Message{{ID: id, Kind: frame.KindReq, Data: []byte(data)}}}
+	c := &frame.Claims{V: 1, Ep: thereEpoch, Pep: own, Seq: b.seq, Fin: true, Iat: b.now.Unix(), Base: 1, Last: &last, Ack: &frame.Ack{}, Rx: &frame.Rx{},
+		Msg: ms}
 	b.core.Inbound(b.now, there, link.File{Seq: b.seq, Whole: true, Lines: []*frame.Claims{c}}, nil)
 }

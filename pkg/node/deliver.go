@@ -2,6 +2,7 @@ package node
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -23,6 +24,8 @@ func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any)
 	}
 	ds := l.Receive(now, in)
 	c.drain(now, peer, l)
+	// A cancellation goes before what came with it: its request may be among that.
+	slices.SortStableFunc(ds, func(a, b link.Delivery) int { return isCancel(b) - isCancel(a) })
 	for i := range ds {
 		c.deliver(now, &Delivery{Peer: peer, Delivery: ds[i], Received: now})
 	}
@@ -34,6 +37,13 @@ func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any)
 	} else {
 		c.out.Consume = append(c.out.Consume, token)
 	}
+}
+
+func isCancel(d link.Delivery) int {
+	if d.Kind == frame.KindCancel {
+		return 1
+	}
+	return 0
 }
 
 func carries(in link.File) bool {

@@ -2,9 +2,11 @@ package node
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/store"
@@ -16,7 +18,8 @@ type stumbling struct {
 	handled  int
 	poisoned int
 	tries    []int
-	live     int // exchanges under way, as it says
+	ids      []uint64 // handled, in order
+	live     int      // exchanges under way, as it says
 }
 
 func (h *stumbling) Deliver(s *Step, d *Delivery) *Keep {
@@ -27,6 +30,7 @@ func (h *stumbling) Deliver(s *Step, d *Delivery) *Keep {
 		panic("stumbled")
 	}
 	h.handled++
+	h.ids = append(h.ids, d.ID)
 	return nil
 }
 func (h *stumbling) Poisoned(*Step, *Delivery)            { h.poisoned++ }
@@ -56,6 +60,17 @@ func TestMessageThatPanicsIsTriedAgain(t *testing.T) {
 	rows, err = b.db.InboxNew(t.Context(), 10)
 	if err != nil || len(rows) != 0 {
 		t.Errorf("handled, but still to do: %+v, %v", rows, err)
+	}
+}
+
+func TestCancelGoesBeforeItsRequest(t *testing.T) {
+	h := &stumbling{}
+	b := newBench(t, store.NewMem(), h)
+	b.messages(frame.Message{ID: 1, Kind: frame.KindReq, Data: []byte(`{}`)}, frame.Message{ID: 2, Kind: frame.KindCancel, Data: []byte(`{}`)},
+		frame.Message{ID: 3, Kind: frame.KindReq, Data: []byte(`{}`)})
+	b.work()
+	if !slices.Equal(h.ids, []uint64{2, 1, 3}) {
+		t.Errorf("handled in the order %v, want the cancellation first", h.ids)
 	}
 }
 
