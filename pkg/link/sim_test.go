@@ -68,6 +68,7 @@ type side struct {
 
 	wrote   int // bytes
 	looks   int
+	ticks   int             // times that a timer ran out
 	outbox  map[uint64]bool // own files that lie there
 	waiting []flying        // for a mover that stands still
 	onWrite func(size int64)
@@ -196,6 +197,7 @@ func (s *side) work() bool {
 	did := false
 	if at := s.l.Deadline(s.w.now); !at.IsZero() && !s.w.now.Before(at) {
 		s.l.Tick(s.w.now)
+		s.ticks++
 		s.drain()
 	}
 	if s.staged != nil && !s.w.now.Before(s.staged.due) {
@@ -542,7 +544,45 @@ func TestIdleLinkWritesOnlyHeartbeats(t *testing.T) {
 	for w.now.Before(end) {
 		w.step()
 	}
-	if n := w.files - before; n < 118 || n > 124 {
-		t.Errorf("%d files in an idle hour of two links with a heartbeat of one minute, want about 120", n)
+	if n := w.files - before; n < 119 || n > 121 {
+		t.Errorf("%d files in an idle hour of two links with a heartbeat of one minute, want 120", n)
 	}
+	for _, s := range w.sides {
+		if n := s.l.InFlight(); n > 1 {
+			t.Errorf("side %d has %d files in the pipe, want the last heartbeat", s.n, n)
+		}
+	}
+}
+
+// TestAPeerThatIsAwayForAWeek: with an outbox that holds more than may be in transit, a site whose peer is away works
+// hardly more than an idle one, and what it has in the pipe stays within the limits.
+func TestAPeerThatIsAwayForAWeek(t *testing.T) {
+	const week = 7 * 24 * time.Hour
+	idle := run(t, 7, faults{commitDelay: time.Millisecond}, 20)
+	idle.pass(time.Minute)
+	ticks := idle.sides[0].ticks
+	idle.pass(week)
+	ticks = idle.sides[0].ticks - ticks
+
+	w := run(t, 7, faults{commitDelay: time.Millisecond}, 20)
+	w.mute = [2]bool{true, true}
+	a := w.sides[0]
+	for i := range 500 {
+		a.submit(fmt.Sprintf("backlog%d", i))
+	}
+	a.commitAll()
+	w.pass(time.Minute)
+	before, files := a.ticks, a.l.Stats().FilesWritten
+	w.pass(week)
+	if n := a.ticks - before; n > 2*ticks {
+		t.Errorf("%d timers ran out in a week, want at most twice the %d of an idle link", n, ticks)
+	}
+	if n, most := a.l.Stats().FilesWritten-files, uint64(week/time.Minute+week/time.Hour+20); n > most {
+		t.Errorf("%d files in a week, want a heartbeat a minute and a repeat an hour", n)
+	}
+	if n := a.l.InFlight(); n > 64 {
+		t.Errorf("%d files in the pipe", n)
+	}
+	w.mute = [2]bool{}
+	w.settle(t)
 }
