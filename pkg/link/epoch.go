@@ -88,14 +88,39 @@ func (l *Link) void(f *file) {
 
 // force opens a new own epoch: the peer knows a later life of this site than we do (PROTOCOL "Epochs").
 func (l *Link) force(now time.Time, c *frame.Claims) {
+	top := uint64(0)
+	if c.Rx != nil {
+		top = c.Rx.Top
+	}
+	l.renew(now, c.Pep, top)
+}
+
+// OwnFile tells of an own file that lies in the outbox at the start, before anything else is told. Numbers are durably
+// reserved before use: one that is beyond shows that this state is older than what was written.
+func (l *Link) OwnFile(now time.Time, seq uint64) {
+	if seq >= l.nextSeq {
+		l.renew(now, 0, seq)
+	}
+}
+
+// NameTaken tells, before Wrote, that a file of the name of the frame under way is in the outbox already: somebody else
+// has used the number, so a second copy of this site runs, or ran.
+func (l *Link) NameTaken(now time.Time) {
+	if w := l.writing; w != nil && !w.stale {
+		l.renew(now, 0, w.f.seq)
+	}
+}
+
+// renew opens a new own epoch, above pep and above that of the file number top.
+func (l *Link) renew(now time.Time, pep, top uint64) {
 	if l.forced {
 		l.stopped = "two copies of this site run, or its state was restored twice: stop one of them and restart"
 		return
 	}
 	l.forced, l.events.SelfBehind = true, now
-	ep := max(uint64(now.UnixMilli()), c.Pep+1, l.st.Epoch+1)
-	if c.Rx != nil {
-		ep = max(ep, c.Rx.Top/frame.SeqPerEpoch+1000)
+	ep := max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
+	if top != 0 {
+		ep = max(ep, top/frame.SeqPerEpoch+1000)
 	}
 	l.st.Epoch = ep
 	l.nextSeq = ep * frame.SeqPerEpoch

@@ -1,10 +1,12 @@
 package link_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/link"
 )
 
@@ -101,6 +103,50 @@ func TestForgottenMessagesAreNoticed(t *testing.T) {
 	}
 	if b.l.Stopped() != "" {
 		t.Error("stopped: ", b.l.Stopped())
+	}
+}
+
+// Own files that the state knows nothing of, at the start or under the name of the next, show that the state is a copy.
+func TestOwnFilesBeyondTheStateAreNoticed(t *testing.T) {
+	w := newWorld(t, 6, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	w.settle(t)
+	before, _ := a.l.Epoch()
+	a.l.OwnFile(w.now, before*frame.SeqPerEpoch) // known
+	if now, _ := a.l.Epoch(); now != before {
+		t.Error("a file of its own made it begin anew")
+	}
+	beyond := a.disk.state.SeqReserved + 5000
+	a.l.OwnFile(w.now, beyond)
+	after, _ := a.l.Epoch()
+	if after <= before || after*frame.SeqPerEpoch <= beyond || a.l.Events().SelfBehind.IsZero() {
+		t.Errorf("epoch %d after %d, %+v", after, before, a.l.Events())
+	}
+	a.accept("second")
+	w.settle(t)
+
+	b.accept("third")
+	b.submit("taken")
+	b.commitAll()
+	f := b.l.Next(w.now)
+	if f == nil {
+		t.Fatal("nothing to write")
+	}
+	b.l.NameTaken(w.now)
+	b.l.Wrote(w.now, 0, errors.New("exists"))
+	if now, _ := b.l.Epoch(); now*frame.SeqPerEpoch <= f.Seq {
+		t.Errorf("the next files would be of epoch %d, the name that was taken is %d", now, f.Seq)
+	}
+	w.settle(t)
+	b.submit("taken again")
+	b.commitAll()
+	if b.l.Next(w.now) == nil {
+		t.Fatal("nothing to write")
+	}
+	b.l.NameTaken(w.now)
+	if b.l.Stopped() == "" {
+		t.Error("a name was taken twice, and it goes on")
 	}
 }
 

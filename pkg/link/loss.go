@@ -70,12 +70,13 @@ type writtenAt struct {
 	seq  uint64
 	at   time.Time
 	told told
+	cut  bool // reported as such
 }
 
 func newLoss() loss { return loss{threshold: packetThreshold, factor: 9.0 / 8} }
 
 func (s *loss) wrote(seq uint64, at time.Time, t told) {
-	s.written[s.next] = writtenAt{seq, at, t}
+	s.written[s.next] = writtenAt{seq: seq, at: at, told: t}
 	s.next = (s.next + 1) % len(s.written)
 }
 
@@ -128,10 +129,15 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 		i++
 	}
 	for _, c := range x.Cut {
+		for i := range l.loss.written {
+			if w := &l.loss.written[i]; w.seq == c[0] && !w.cut {
+				w.cut = true
+				l.stats.FilesCut++
+			}
+		}
 		for _, f := range l.files {
 			if f.seq == c[0] && !f.cut && !f.seen && int64(c[1]) < f.size {
 				f.cut = true
-				l.stats.FilesCut++
 				if !f.lost {
 					l.requeue(f)
 				}

@@ -132,6 +132,11 @@ func (l *Link) SetHeld(messages, bytes int64) { l.held = counts{messages, bytes}
 // RestoreFile tells of a file that an earlier run wrote: its messages are not due before its time.
 // To be called before Load, in ascending order of seq.
 func (l *Link) RestoreFile(s SentFile) {
+	if s.Seq < l.st.Epoch*frame.SeqPerEpoch { // of a life that is over: the peer would not hear it
+		l.changes.SentReplaced.Add(s.Seq, s.Seq)
+		l.changes.Remove = append(l.changes.Remove, s.Seq)
+		return
+	}
 	l.files = append(l.files, &file{seq: s.Seq, at: s.At, size: s.Size, ids: s.IDs, restored: true})
 }
 

@@ -254,6 +254,9 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 func (c *Core) Wrote(now time.Time, peer identity.ID, size int64, err error) {
 	c.writing[peer] = false
 	l := c.links[peer]
+	if errors.Is(err, pipe.ErrExists) {
+		l.NameTaken(now)
+	}
 	l.Wrote(now, size, err)
 	if err != nil || l.WriteFailures() == 0 { // small files may still go where larger ones fail
 		c.writeErr[peer] = err

@@ -84,6 +84,11 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pip
 		minEpoch = max(minEpoch, e.Name.Seq/frame.SeqPerEpoch+1000)
 	}
 	l := link.New(cfg, st, now, minEpoch)
+	for _, e := range own {
+		if st.Epoch != 0 {
+			l.OwnFile(now, e.Name.Seq)
+		}
+	}
 	stats, err := opt.Store.Stats(ctx, p.ID)
 	if err != nil {
 		return nil, err

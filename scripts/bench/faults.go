@@ -50,7 +50,7 @@ func faults(n int, delay time.Duration, seed uint64) error {
 	for _, callers := range []int{1, 16, 64} {
 		calls := n
 		if callers == 1 {
-			calls = n / 8 // one after the other takes long
+			calls = n / 4 // one after the other takes long
 		}
 		var base fate
 		for _, p := range []*carriedPair{clean, bad} {
