@@ -95,6 +95,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if !r.More {
 		c.total = c.inline
 	}
+	m.unbound(s, c)
 	m.finishIfComplete(s, c)
 	return &node.Keep{Exchange: c.id, Attempt: r.Attempt, Size: c.inline, Part: r.More}, nil
 }
@@ -135,7 +136,6 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 	m.letGo(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
 	c.attempt, c.head, c.inbound, c.total, c.inline, c.content = attempt, nil, inbound{}, -1, 0, -1
 	s.Store().DropInboxExchange(c.id, attempt)
-	m.reopen(s, c)
 	if c.waiter != nil {
 		c.waiter.restart()
 	}

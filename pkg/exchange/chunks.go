@@ -198,7 +198,7 @@ func (m *Manager) purged(s *node.Step, k store.ExchangeKey) {
 // recoverOffers pins again what bodies on their way need, and opens the windows of answers that nobody waits for.
 func (m *Manager) recoverOffers(ctx context.Context, s *node.Step, over map[ID]bool) error {
 	for _, c := range inOrder(m.calls) {
-		m.sendWin(s, c, noWindow, false)
+		m.unbound(s, c)
 	}
 	if m.cfg.Chunks == nil {
 		return nil

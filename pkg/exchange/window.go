@@ -104,19 +104,18 @@ func (m *Manager) sendWin(s *node.Step, c *call, offset int64, done bool) {
 	_ = s.Send(c.peer, msg) // the peer is configured: there is a link
 }
 
-// reopen begins a window anew for another attempt: the far side knows the first one only.
-func (m *Manager) reopen(s *node.Step, c *call) {
-	if c.waiter == nil {
+// unbound opens the window of an answer that nobody holds a connection for: it is stored as it comes. That is said
+// once its head shows that there is more to come than the head itself, so most answers need no word of it.
+func (m *Manager) unbound(s *node.Step, c *call) {
+	if c.waiter == nil && c.head != nil && c.head.More && m.calls[c.id] == c {
 		m.sendWin(s, c, noWindow, false)
 	}
 }
 
-// abandoned: nobody waits for the answer any more, it is stored as it comes.
+// abandoned: nobody waits for the answer any more.
 func (m *Manager) abandoned(s *node.Step, c *call) {
 	c.waiter = nil
-	if m.calls[c.id] == c {
-		m.sendWin(s, c, noWindow, false)
-	}
+	m.unbound(s, c)
 }
 
 // credit is the callers' side of a window.

@@ -58,7 +58,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	l.peerBase, l.stagedBase = 0, 0
 	l.st.PeerRun, l.fork, l.runFloor = frame.Run{}, false, 0
 	l.voidSent()
-	l.hello.due, l.hello.written = now, false // it has lost our caps too
+	l.greet(now) // it has lost our caps too
 	l.urgent = true
 }
 
@@ -128,14 +128,32 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 	l.st.SeqReserved = l.nextSeq + seqBlock
 	l.run.FirstSeq = l.nextSeq
 	l.voidSent()
-	l.hello.due, l.hello.written = now, false
+	l.greet(now)
 	l.urgent = true
 }
 
-// helloDue says whether to introduce ourselves: until the peer's epoch is known, and once per run.
-func (l *Link) helloDue(now time.Time) bool {
-	return (l.st.PeerEpoch == 0 || !l.hello.written) && !now.Before(l.hello.due)
+// greet has a hello written as soon as possible: the peer knows no caps of ours under the present pair.
+func (l *Link) greet(now time.Time) { l.hello = hello{due: now} }
+
+// greeting says whether a hello is still wanted: until the peer's epoch is known, and until the peer has said that it
+// saw one. A hello holds no message, so nothing else would notice that it was lost, and caps would never arrive.
+func (l *Link) greeting() bool { return l.st.PeerEpoch == 0 || !l.hello.seen }
+
+// greeted notes a file with a hello. Where files that lie in the outbox merely wait for the mover, repeating one
+// sooner than a heartbeat would bring nothing.
+func (l *Link) greeted(now time.Time, f *file) {
+	h := &l.hello
+	h.files.Add(f.seq, f.seq)
+	trimLow(&h.files, keptHellos)
+	pause := min(l.rtt.timeout(l.cfg.AckDelay)<<min(h.tries, 16), l.cfg.Heartbeat)
+	if l.taken.takes {
+		pause = l.cfg.Heartbeat
+	}
+	h.due = now.Add(pause)
+	h.tries++
 }
+
+func (l *Link) helloDue(now time.Time) bool { return l.greeting() && !now.Before(l.hello.due) }
 
 // ackOnlyDue says whether a frame without messages is to be written now.
 func (l *Link) ackOnlyDue(now time.Time) bool {

@@ -240,9 +240,10 @@ type counts struct {
 }
 
 type hello struct {
-	due     time.Time
-	tries   int
-	written bool // in this run
+	due   time.Time
+	tries int
+	files frame.Ranges // that held one under the present pair
+	seen  bool         // the peer has one of them
 }
 
 // Stats are counters since start, for operators.
@@ -299,6 +300,8 @@ const (
 	seqBlock = 1000
 	// seqAhead is how many reserved numbers must be left before more are asked for.
 	seqAhead = 500
+	// keptHellos bounds the ranges of files that held a hello.
+	keptHellos = 64
 	// keptSeen bounds the file ranges kept for consume: keep and for rx.seen.
 	keptSeen = 256
 )

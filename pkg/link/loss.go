@@ -106,6 +106,7 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 		l.loss.backoff = 0 // something arrived: the pipe works
 	}
 	l.noteSpurious(x.Seen)
+	l.hello.seen = l.hello.seen || overlap(l.hello.files, x.Seen)
 	l.noteTold(x.Seen)
 	l.noteLay(x.Seen)
 	later := 0
@@ -144,6 +145,18 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 			}
 		}
 	}
+}
+
+// overlap says whether two lists of ranges have a number in common.
+func overlap(a, b frame.Ranges) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x[0] <= y[1] && y[0] <= x[1] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // noteSpurious widens the thresholds when a file that was given up is seen after all.
@@ -294,7 +307,7 @@ func (l *Link) Deadline(now time.Time) time.Time {
 	if !l.retryAt.IsZero() && now.Before(l.retryAt) {
 		return l.retryAt
 	}
-	if l.st.PeerEpoch == 0 || !l.hello.written {
+	if l.greeting() {
 		sooner(l.hello.due)
 	}
 	if l.st.PeerEpoch == 0 {

@@ -50,6 +50,9 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		if !ofPair {
 			continue
 		}
+		if c.Caps != nil {
+			l.elicited, l.owed = true, true // a hello is repeated until its sender hears that it came
+		}
 		if c.Ack != nil && l.beyond(c.Ack) {
 			// The peer has had messages of ours that we know nothing of: our state was restored from an
 			// older copy. Ids would be used twice in this epoch, so it ends here (PROTOCOL "Epochs").

@@ -238,10 +238,8 @@ func (l *Link) Wrote(now time.Time, size int64, err error) {
 	} else {
 		l.loss.lastEliciting = now
 	}
-	if w.hello {
-		l.hello.written = true
-		l.hello.due = now.Add(min(l.rtt.timeout(l.cfg.AckDelay)<<min(l.hello.tries, 16), l.cfg.Heartbeat))
-		l.hello.tries++
+	if w.hello && !w.stale {
+		l.greeted(now, f)
 	}
 }
 
