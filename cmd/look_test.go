@@ -314,7 +314,7 @@ func (w *lookWorld) inspectStopped() {
 	t.Helper()
 	st := w.status("--config", "a.yaml")
 	p := st.Peers[0]
-	if st.Running || p.State != admin.StateStopped || p.Outbox.Messages == 0 || p.Outbox.OldestS == nil || st.Exchanges.Calls == nil {
+	if st.Running || p.State != admin.StateStopped || p.Outbox.Messages != 1 || p.Outbox.OldestS == nil || st.Exchanges.Calls == nil {
 		t.Errorf("%+v", st)
 	}
 	w.both(10, "status", "--state-dir", "none")
