@@ -27,6 +27,7 @@ func (s *screen) status(st *admin.Status) error {
 	if err := s.upstreams(st.Upstreams); err != nil {
 		return err
 	}
+	s.bulk(st.Peers)
 	s.calls(st.Exchanges)
 	return s.problems(st.Problems)
 }

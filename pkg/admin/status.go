@@ -94,6 +94,7 @@ type Peer struct {
 	InFlight InFlight   `json:"in_flight"`
 	RTT      *RTT       `json:"rtt_s,omitempty"` // absent before the first measured round trip
 	Size     Size       `json:"file_size"`
+	Bulk     *Bulk      `json:"bulk,omitempty"` // of a running site that keeps chunks
 	Log      Log        `json:"log"`
 	Clocks   Clocks     `json:"clocks"`
 	Caps     []string   `json:"caps,omitempty"`
@@ -134,6 +135,33 @@ type Size struct {
 	Safe int64 `json:"safe"` // no file is written larger
 	// CutAt is where the pipe was found to cut files, or the size above which it was found to lose them; absent where it was not.
 	CutAt int64 `json:"cut_at,omitempty"`
+}
+
+// Bulk is what travels as chunks in packs. Bytes are of ciphertext; counts are since the start of this run.
+type Bulk struct {
+	PackBytes   int64    `json:"pack_bytes"`   // how large packs are made at present
+	OpenPacks   int      `json:"open_packs"`   // in the pipe, not answered
+	OpenBytes   int64    `json:"open_bytes"`   // of those
+	QueuedBytes int64    `json:"queued_bytes"` // on offer, in no pack yet
+	OldestS     *float64 `json:"oldest_s,omitempty"`
+	RateBps     float64  `json:"rate_bps,omitempty"` // bytes per second, until the answer, of packs that were answered
+	LeftS       *float64 `json:"left_s,omitempty"`   // how long what is queued and in the pipe takes at that rate
+	Expected    int      `json:"expected_chunks"`    // announced by the peer, and not come
+
+	PacksWritten   uint64 `json:"packs_written"`
+	PacksSettled   uint64 `json:"packs_settled"`
+	PacksLost      uint64 `json:"packs_lost"`
+	PacksCut       uint64 `json:"packs_cut"` // or damaged
+	BytesWritten   uint64 `json:"bytes_written"`
+	ChunksSent     uint64 `json:"chunks_sent"`
+	ChunksResent   uint64 `json:"chunks_resent"`
+	ChunksSpared   uint64 `json:"chunks_spared"` // the peer had them
+	BytesSpared    uint64 `json:"bytes_spared"`
+	ChunksReceived uint64 `json:"chunks_received"`
+	ChunksBad      uint64 `json:"chunks_bad"` // came, and were not as announced
+	Probes         uint64 `json:"probes"`
+	Wants          uint64 `json:"wants"`
+	Spurious       uint64 `json:"spurious"` // packs that were given up and came after all
 }
 
 // Log is how far the message ids of both directions got.

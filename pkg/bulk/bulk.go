@@ -188,11 +188,15 @@ type View struct {
 	QueuedBytes int64
 	Expected    int // chunks that are announced and have not come
 	Oldest      time.Time
+	Rate        float64 // bytes per second that packs travelled at, until their answer; 0: not measured
 }
 
 // View gives the present state.
 func (p *Peer) View() View {
 	v := View{Stats: p.stats, PackBytes: p.packSize(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected)}
+	if p.pace.known {
+		v.Rate = p.pace.through
+	}
 	for _, t := range p.transfers {
 		v.QueuedBytes += t.queuedBytes
 	}

@@ -50,6 +50,7 @@ func (p *Peer) unseen(now time.Time, k *pack, base time.Duration) {
 		return
 	}
 	p.stats.PacksLost++
+	p.pace.vain++
 	p.given = append(p.given, k)
 	if len(p.given) > keptGiven {
 		p.given = p.given[1:]

@@ -14,6 +14,7 @@ type Config struct {
 	Admin     Admin     `mapstructure:"admin"`
 	Link      Link      `mapstructure:"link"`
 	Results   Results   `mapstructure:"results"`
+	Chunks    Chunks    `mapstructure:"chunks"`
 	Callbacks Callbacks `mapstructure:"callbacks"`
 	Limits    Limits    `mapstructure:"limits"`
 	Log       Log       `mapstructure:"log"`
@@ -59,7 +60,8 @@ type Ingress struct {
 	WaitMax        time.Duration `mapstructure:"wait_max"`
 	Deadline       time.Duration `mapstructure:"deadline"`
 	MaxBody        Size          `mapstructure:"max_body"`
-	Inline         Size          `mapstructure:"inline"` // bodies up to this travel in their message
+	ResponseBuffer Size          `mapstructure:"response_buffer"` // how far an answer may be ahead of its caller at first
+	Inline         Size          `mapstructure:"inline"`          // bodies up to this travel in their message
 	TLS            IngressTLS    `mapstructure:"tls"`
 	Insecure       bool          `mapstructure:"insecure"` // reachable by others without TLS or without knowing callers
 	AuthField      string        `mapstructure:"auth_field"`
@@ -98,9 +100,13 @@ type Route struct {
 	Deadline    time.Duration `mapstructure:"deadline"`
 	MaxBody     Size          `mapstructure:"max_body"`
 	Compress    string        `mapstructure:"compress"` // on or off
-	Callers     []string      `mapstructure:"callers"`  // names of callers that may use it; empty: every known one
-	Mode        string        `mapstructure:"mode"`     // wait or async
-	Keep        string        `mapstructure:"keep"`     // answers or none
+	Dedupe      string        `mapstructure:"dedupe"`   // on or off
+	Chunking    string        `mapstructure:"chunking"` // content or fixed
+	// ResponseBuffer is how far an answer may be ahead of its caller at first; 0: the ingress's.
+	ResponseBuffer Size     `mapstructure:"response_buffer"`
+	Callers        []string `mapstructure:"callers"` // names of callers that may use it; empty: every known one
+	Mode           string   `mapstructure:"mode"`    // wait or async
+	Keep           string   `mapstructure:"keep"`    // answers or none
 }
 
 // Egress makes the calls.
@@ -186,6 +192,11 @@ type Link struct {
 	Heartbeat  time.Duration `mapstructure:"heartbeat"`
 	AckDelay   time.Duration `mapstructure:"ack_delay"`
 	InitialRTT time.Duration `mapstructure:"initial_rtt"`
+}
+
+// Chunks is the store of long bodies.
+type Chunks struct {
+	MaxBytes Size `mapstructure:"max_bytes"` // 0: 10 GiB, or a fifth of the disk where that is less
 }
 
 // Results is the store of finished exchanges.

@@ -38,8 +38,11 @@ func DefaultIngress() *Ingress {
 		Wait:     120 * time.Second,
 		WaitMax:  time.Hour,
 		Deadline: 24 * time.Hour,
-		MaxBody:  16 << 20,
-		Inline:   16 << 10,
+		MaxBody:  16 << 30,
+
+		ResponseBuffer: 1 << 20,
+
+		Inline: 16 << 10,
 
 		AuthField:   DefaultAuthField,
 		Connections: 4096,
@@ -60,10 +63,12 @@ func DefaultEgress() *Egress { return &Egress{Remember: 168 * time.Hour} }
 func DefaultPeer() Peer { return Peer{Seal: "encrypted"} }
 
 // DefaultRoute gives the defaults of an entry of ingress.routes; what is zero is the ingress's.
-func DefaultRoute() Route { return Route{Path: "/", Compress: "on", Mode: "wait", Keep: "answers"} }
+func DefaultRoute() Route {
+	return Route{Path: "/", Compress: "on", Dedupe: "on", Chunking: "content", Mode: "wait", Keep: "answers"}
+}
 
 // DefaultUpstream gives the defaults of an entry of egress.upstreams.
 func DefaultUpstream() Upstream {
-	return Upstream{Timeout: 10 * time.Minute, MaxResponse: 16 << 20, MaxRequest: 16 << 20, Concurrency: 64, HTTP2: "auto",
+	return Upstream{Timeout: 10 * time.Minute, MaxResponse: 16 << 30, MaxRequest: 16 << 30, Concurrency: 64, HTTP2: "auto",
 		BreakerFailures: 10, BreakerPause: 10 * time.Second}
 }

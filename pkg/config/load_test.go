@@ -86,7 +86,7 @@ func TestLoadTwoSites(t *testing.T) {
 		t.Fatalf("sections: ingress %v, egress %v", b.Ingress, b.Egress)
 	}
 	u := b.Egress.Upstreams[0]
-	if u.Timeout != 10*time.Minute || u.Concurrency != 64 || u.MaxResponse != 16<<20 || u.RewriteOrigin != nil || u.Peers[0] != "site-a" {
+	if u.Timeout != 10*time.Minute || u.Concurrency != 64 || u.MaxResponse != 16<<30 || u.RewriteOrigin != nil || u.Peers[0] != "site-a" {
 		t.Errorf("defaults are missing: %+v", u)
 	}
 	if w := append(a.Warnings(), b.Warnings()...); len(w) > 0 {

@@ -189,6 +189,7 @@ func (v *checker) tuning(c *Config) {
 	v.period("link.ack_delay", c.Link.AckDelay, 0, 10*time.Second)
 	v.period("link.initial_rtt", c.Link.InitialRTT, time.Millisecond, 24*time.Hour)
 	v.period("results.ttl", c.Results.TTL, time.Second, longest)
+	v.size("chunks.max_bytes", c.Chunks.MaxBytes, 0, 1<<60)
 	v.size("results.max_bytes", c.Results.MaxBytes, 1<<20, 1<<50)
 	v.count("limits.outbox_messages", c.Limits.OutboxMessages, 16)
 	v.size("limits.outbox_bytes", c.Limits.OutboxBytes, 1<<20, 1<<50)

@@ -26,6 +26,7 @@ func (v *checker) ingress(c *Config) {
 	v.period("ingress.wait_max", in.WaitMax, in.Wait, longest)
 	v.period("ingress.deadline", in.Deadline, time.Millisecond, longest)
 	v.size("ingress.max_body", in.MaxBody, 0, 1<<50)
+	v.size("ingress.response_buffer", in.ResponseBuffer, 64<<10, 1<<40)
 	v.size("ingress.inline", in.Inline, 0, maxInline)
 	v.guards(in)
 	if len(in.Routes) == 0 {
@@ -61,6 +62,9 @@ func (v *checker) route(c *Config, at string, r Route) {
 	v.period(at+".deadline", r.Deadline, 0, longest)
 	v.size(at+".max_body", r.MaxBody, 0, 1<<50)
 	v.oneOf(at+".compress", r.Compress, "on", "off")
+	v.oneOf(at+".dedupe", r.Dedupe, "on", "off")
+	v.oneOf(at+".chunking", r.Chunking, "content", "fixed")
+	v.size(at+".response_buffer", r.ResponseBuffer, 0, 1<<40)
 	v.routeCallers(c.Ingress, at, r)
 	v.oneOf(at+".mode", r.Mode, "wait", "async")
 	v.oneOf(at+".keep", r.Keep, "answers", "none")

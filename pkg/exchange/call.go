@@ -193,7 +193,7 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 		c.waiter.addChunks(b)
 	}
 	m.finishIfComplete(s, c)
-	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: size, Part: true}, nil
+	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: size, Beside: size, Part: true}, nil
 }
 
 // finishIfComplete ends a call whose whole answer has come.
@@ -204,7 +204,7 @@ func (m *Manager) finishIfComplete(s *node.Step, c *call) {
 	if !c.covers(c.total) {
 		return
 	}
-	if c.chunked {
+	if len(c.names) > 0 {
 		m.sendWin(s, c, c.total, true)
 	}
 	if c.waiter != nil {
@@ -264,11 +264,7 @@ func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
 func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	m.leave(c)
 	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
-	keep := answerOwner(c.id)
-	if state == StateSucceeded {
-		keep = [16]byte{} // the answer stays until it expires
-	}
-	m.letGo(s, c.peer, c.id, keep, &c.inbound)
+	m.keepAnswer(s, c, state == StateSucceeded)
 	stage, now, res := c.stage, s.Now, int64(c.have.Count())
 	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stages.json(), ResBytes: &res, Ended: &now}
 	if c.content >= 0 {

@@ -25,7 +25,7 @@ type Chunks interface {
 type inbound struct {
 	have    frame.Ranges // bytes whose part came, as closed intervals
 	missing map[chunk.Name]struct{}
-	chunked bool // some of it lies in chunks
+	names   []chunk.Name // of all its chunks
 }
 
 // covers says whether all of the first n bytes are here.
@@ -84,7 +84,7 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 			missing = append(missing, n)
 		}
 	}
-	in.chunked = true
+	in.names = append(in.names, names...)
 	in.add(b.Offset, size)
 	m.needChunks(s, peer, id, in, missing)
 	return size, nil
@@ -109,9 +109,22 @@ func (m *Manager) needChunks(s *node.Step, peer identity.ID, id ID, in *inbound,
 func (m *Manager) letGo(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound) {
 	delete(m.awaiting, id)
 	s.Forget(peer, id)
-	if in.chunked && owner != [16]byte{} {
+	if len(in.names) > 0 {
 		m.cfg.Chunks.Unpin(owner)
 	}
+}
+
+// keepAnswer ends what is awaited of an answer. With keep its chunks stay until the exchange expires, also over a restart.
+func (m *Manager) keepAnswer(s *node.Step, c *call, keep bool) {
+	if keep && len(c.names) > 0 {
+		owner, names := answerOwner(c.id), c.names
+		s.Store().Chunks(chunk.Change{Now: s.Now, Pin: []chunk.Pin{{Owner: owner, Names: names}}})
+		s.OnCommit(func(*node.Step) { m.cfg.Chunks.Unpin(owner) })
+		delete(m.awaiting, c.id)
+		s.Forget(c.peer, c.id)
+		return
+	}
+	m.letGo(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
 }
 
 // endOffer ends the offer of an outgoing body.

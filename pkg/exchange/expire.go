@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
@@ -92,7 +93,7 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 func (m *Manager) expireContent(s *node.Step, id ID) {
 	s.Store().ExpireExchange(id)
 	if m.cfg.Chunks != nil {
-		m.cfg.Chunks.Unpin(answerOwner(id))
+		s.Store().Chunks(chunk.Change{Now: s.Now, Unpin: []chunk.Owner{answerOwner(id)}})
 	}
 }
 

@@ -52,6 +52,9 @@ func (s *Server) build(r *http.Request, rt *route, target httptarget.Target) (*e
 		Length:   r.ContentLength,
 
 		NoCompress: rt.plain,
+		Fresh:      rt.fresh,
+		Fixed:      rt.fixed,
+		Window:     rt.window,
 	}
 	if rt.stripped != "" {
 		out.Target, _ = rt.strip.Strip(target.Raw)

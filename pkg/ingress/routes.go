@@ -23,6 +23,9 @@ type route struct {
 	wait     time.Duration
 	deadline time.Duration // 0: none
 	maxBody  int64         // 0: no limit
+	fresh    bool          // no chunk of this route's bodies equals any other
+	fixed    bool          // bodies are cut at fixed places
+	window   int64         // how far an answer may be ahead of its caller at first; 0: the site's default
 	plain    bool          // bodies of this route are never compressed
 	callers  []string      // who may use it; empty: everybody that is let in
 
@@ -52,7 +55,7 @@ func newRoutes(cfg config.Ingress, peers map[string]identity.ID) ([]route, error
 
 func newRoute(cfg config.Ingress, c config.Route) (route, error) {
 	r := route{pattern: c.Path, peerName: c.Peer, upstream: c.Upstream,
-		wait: c.Wait, deadline: c.Deadline, maxBody: int64(c.MaxBody), plain: c.Compress == "off", callers: c.Callers,
+		wait: c.Wait, deadline: c.Deadline, maxBody: int64(c.MaxBody), plain: c.Compress == "off", fresh: c.Dedupe == "off", fixed: c.Chunking == "fixed", window: int64(c.ResponseBuffer), callers: c.Callers,
 		async: c.Mode == "async", transient: c.Keep == "none"}
 	if c.Host != "" {
 		r.host = newHostPattern(c.Host)
@@ -70,6 +73,9 @@ func newRoute(cfg config.Ingress, c config.Route) (route, error) {
 	}
 	if r.maxBody <= 0 {
 		r.maxBody = int64(cfg.MaxBody)
+	}
+	if r.window <= 0 {
+		r.window = int64(cfg.ResponseBuffer)
 	}
 	var err error
 	if r.prefix, err = httptarget.ParsePrefix(c.Path); err != nil {

@@ -36,6 +36,7 @@ type Keep struct {
 	Attempt  int
 	Offset   int64
 	Size     int64 // of the body decompressed
+	Beside   int64 // bytes kept for it in the chunk store
 	Part     bool  // a restart needs to know of it while the exchange has not ended
 }
 

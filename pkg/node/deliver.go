@@ -91,7 +91,7 @@ func (c *Core) try(s *Step, d *Delivery) (keep *Keep, ok bool) {
 
 func inRow(d *Delivery, k Keep, state store.InState) store.In {
 	return store.In{Peer: d.Peer, PeerEpoch: d.PeerEpoch, ID: d.ID, Kind: d.Kind, Exchange: k.Exchange, Attempt: k.Attempt,
-		Offset: k.Offset, Size: k.Size, Part: k.Part, Data: d.Data, Enc: d.Enc, Body: d.Body, SentAt: d.SentAt, Received: d.Received, Tries: d.Tries, State: state}
+		Offset: k.Offset, Size: k.Size, Beside: k.Beside, Part: k.Part, Data: d.Data, Enc: d.Enc, Body: d.Body, SentAt: d.SentAt, Received: d.Received, Tries: d.Tries, State: state}
 }
 
 // setAside keeps a message that could not be handled: again later, or for good after the third try.

@@ -15,6 +15,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hoft/hoft/pkg/admin"
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/egress"
 	"github.com/hoft/hoft/pkg/exchange"
@@ -36,6 +38,8 @@ type Site struct {
 	self    *identity.Site
 	peers   []*identity.Peer
 	db      *store.SQLite
+	chunks  *chunk.Store
+	seals   map[identity.ID]*chunk.Sealer // what seals chunks for each peer
 	pipe    *pipe.Dir
 	node    *node.Node
 	manager *exchange.Manager
@@ -60,6 +64,9 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		return nil, err
 	}
 	if s.db, err = store.Open(cfg.StateDir, store.Options{SecureDelete: cfg.Results.SecureDelete}); err != nil {
+		return nil, err
+	}
+	if err := s.openChunks(); err != nil {
 		return nil, err
 	}
 	if err := s.openPipe(); err != nil {
@@ -162,13 +169,15 @@ func (s *Site) buildNode() error {
 	}
 	cfg := s.cfg
 	s.node = node.New(node.Options{Self: s.self.ID(), Peers: peers, Opener: opener, Pipe: s.pipe, Store: s.db,
+		Chunks: s.chunks, Bulk: bulk.Config{MaxPack: int64(cfg.Pipe.MaxFile)},
 		Log: s.log.With().Str("component", "node").Logger(),
-		Link: link.Config{Caps: exchange.Caps(false), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
+		Link: link.Config{Caps: exchange.Caps(true), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
 			MaxFiles: cfg.Pipe.MaxFiles, MaxFile: int64(cfg.Pipe.MaxFile), Pipe: strings.ToValidUTF8(cfg.Pipe.Outbox, "?"),
 			WindowMessages: cfg.Limits.TransitMessages, WindowBytes: int(cfg.Limits.TransitBytes)},
 		Limits: node.Limits{OutboxMessages: int64(cfg.Limits.OutboxMessages), OutboxBytes: int64(cfg.Limits.OutboxBytes)}})
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
 		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
+	mc.Chunks, mc.Sealer = s.chunks, s.chunkSealer
 	if cfg.Results.SecureDelete {
 		mc.Scrub = s.db.Scrub
 	}
@@ -307,6 +316,11 @@ func (s *Site) close() {
 	}
 	if s.pipe != nil {
 		s.pipe.Close()
+	}
+	if s.chunks != nil {
+		if err := s.chunks.Close(); err != nil {
+			s.log.Warn().Err(err).Msg("closing the chunk store")
+		}
 	}
 	if s.db != nil {
 		s.db.Close()

@@ -32,7 +32,7 @@ func (t *tx) addInbox(i *In) error {
 	part := toBool(i.Part && exchange != nil)
 	_, err := t.s.exec(sqlAddInbox, i.Peer[:], int64(i.PeerEpoch), int64(i.ID), string(i.Kind), exchange, int64(i.Attempt),
 		i.Offset, string(i.Enc), toMilli(i.SentAt), toMilli(i.Received), int64(i.Tries), int64(i.State), part, i.Size,
-		int64(len(i.Data)+len(i.Body)), orNil(i.Data), orNil(i.Body))
+		int64(len(i.Data)+len(i.Body))+i.Beside, orNil(i.Data), orNil(i.Body))
 	return err
 }
 

@@ -71,7 +71,8 @@ type (
 	}
 	memIn struct {
 		In
-		n uint64 // order of arrival
+		beside int64
+		n      uint64 // order of arrival
 	}
 	memExchange struct {
 		Exchange

@@ -92,7 +92,7 @@ func (s *memState) countEnded(ended []exKey) {
 // content gives the bytes stored for an exchange.
 func (s *memState) content(id [16]byte) (n int64) {
 	for k := range s.inEx[id] {
-		n += int64(len(s.inbox[k].Data) + len(s.inbox[k].Body))
+		n += int64(len(s.inbox[k].Data)+len(s.inbox[k].Body)) + s.inbox[k].beside
 	}
 	for _, o := range s.byEx[id] {
 		if o.Keep {

@@ -13,7 +13,8 @@ func (s *memState) addInbox(i In) {
 	i.Data, i.Body, i.SentAt, i.Received = storedBytes(i.Data), storedBytes(i.Body), stored(i.SentAt), stored(i.Received)
 	s.arrivals++
 	i.Part = i.Part && i.Exchange != [16]byte{}
-	x := &memIn{In: i, n: s.arrivals}
+	x := &memIn{In: i, n: s.arrivals, beside: i.Beside}
+	x.Beside = 0
 	s.inbox[k] = x
 	if i.Exchange != ([16]byte{}) {
 		if s.inEx[i.Exchange] == nil {

@@ -109,6 +109,7 @@ type In struct {
 	Enc       frame.Enc
 	Body      []byte
 	Size      int64     // of the body decompressed
+	Beside    int64     // bytes kept for it in the chunk store, which count with its own; not read back
 	Part      bool      // listed by InboxParts while its exchange has not ended
 	SentAt    time.Time // iat of its line
 	Received  time.Time

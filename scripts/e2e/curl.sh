@@ -20,7 +20,8 @@ more_routes=("path: /short, strip_prefix: /short, peer: site-b, upstream: callee
 more_upstreams=("name: reader, url: 'http://$callee', peers: [site-a], methods: [GET, HEAD], paths: [/reflect/open/**]"
   "name: single, url: 'http://$callee', peers: [site-a], concurrency: 1"
   "name: dead, url: 'http://127.0.0.1:$dead', peers: [site-a]")
-ingress_keys=("hosts: [only.example]")
+ingress_keys=("hosts: [only.example]" "max_body: 16MiB")
+upstream_keys=("max_response: 16MiB")
 sites
 # Without the catch-all nothing covers /unrouted; the first route is for what the callee has.
 sed -i 's|^    - path: /$|    - path: /all\n      strip_prefix: /all|' "$work/a.yaml"

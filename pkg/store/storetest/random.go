@@ -96,7 +96,7 @@ func drawIn(t *rapid.T) Change {
 	i := store.In{Peer: pick(t, worldPeers), PeerEpoch: rapid.Uint64Range(1, 2).Draw(t, "epoch"), ID: small(t),
 		Kind: pick(t, worldKinds), Exchange: pick(t, worldExchanges), Attempt: rapid.IntRange(0, 2).Draw(t, "attempt"),
 		Offset: rapid.Int64Range(0, 2).Draw(t, "offset"), Data: data(t), Enc: pick(t, []frame.Enc{frame.EncNone, frame.EncZstd}),
-		Body: data(t), SentAt: pick(t, worldTimes), Received: pick(t, worldTimes),
+		Beside: rapid.Int64Range(0, 9).Draw(t, "beside"), Body: data(t), SentAt: pick(t, worldTimes), Received: pick(t, worldTimes),
 		State: store.InState(rapid.IntRange(0, 2).Draw(t, "state"))}
 	return func(b *store.Batch) { b.AddInbox(i) }
 }

@@ -1,0 +1,36 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/identity"
+)
+
+// chunksFolder is where a state folder keeps long bodies.
+const chunksFolder = "chunks"
+
+// openChunks opens the store of long bodies and what seals them for each peer.
+func (s *Site) openChunks() (err error) {
+	s.seals = map[identity.ID]*chunk.Sealer{}
+	for _, p := range s.peers {
+		secret, err := identity.LinkSecret(s.cfg.StateDir, s.self.ID(), p.ID)
+		if err != nil {
+			return err
+		}
+		s.seals[p.ID] = chunk.NewSealer(chunk.Secret(secret.Reveal()))
+	}
+	s.chunks, err = chunk.OpenStore(context.Background(), filepath.Join(s.cfg.StateDir, chunksFolder), s.db,
+		chunk.StoreOptions{MaxBytes: int64(s.cfg.Chunks.MaxBytes)})
+	return err
+}
+
+// chunkSealer gives what seals chunks for a peer.
+func (s *Site) chunkSealer(peer identity.ID) (*chunk.Sealer, error) {
+	if c := s.seals[peer]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("no peer %s", peer)
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Bodies of any size through bad pipes: what is sent again is only what is missing, memory stays small, kills resume.
+# SIZE (MiB, default 300) is the size of the main body; SIZE=5120 is the long form (takes a quarter of an hour and 30 GB).
+source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
+source "$e2e/lib/sites.bash"
+need curl=curl jq=jq sqlite3=sqlite3
+build callee mover
+
+size=${SIZE:-300}
+limit=${LIMIT:-128} # MiB of resident memory of each site
+start_callee
+route_keys=("wait: 1h" "max_body: 64GiB")
+upstream_keys=("max_response: 64GiB" "max_request: 64GiB" "timeout: 10m")
+pipe_keys=("settle: 500ms")
+for s in a b; do declare "${s}_keys"; done
+a_keys=("chunks: {max_bytes: $((size * 4))MiB}") b_keys=("chunks: {max_bytes: $((size * 4))MiB}")
+carrier=mover
+
+# written SITE prints the bytes of packs and frames that a site has put into its outbox.
+written() { hoft status --config "$work/$1.yaml" --json | jq '[.peers[].counters.bytes_written] | add'; }
+small() { (($1 * 100 < $2 * $3)); } # PART WHOLE PERCENT
+send() { curl -sS --max-time 3600 -o "$work/back" -T "$1" -H 'Content-Type: application/octet-stream' "$front/echo"; }
+
+carry -kind move -max-size 20000000 -drop 0.05 -seed "${SEED:-3}"
+sites
+serve b a
+head -c "$((size << 20))" /dev/urandom >"$work/body"
+bytes=$((size << 20))
+
+before=$SECONDS
+send "$work/body"
+ok "$size MiB up and back through a pipe that cuts above 20 MB and loses 5 %" cmp "$work/body" "$work/back"
+say "      $((SECONDS - before)) s; written: a $(written a), b $(written b); peak memory: a $(peak a), b $(peak b)"
+ok "memory stays small" test "$(peak a | cut -d' ' -f1)" -le "$limit" -a "$(peak b | cut -d' ' -f1)" -le "$limit"
+
+a0=$(written a)
+send "$work/body"
+ok "the same again comes back" cmp "$work/body" "$work/back"
+a1=$(written a)
+ok "the same again costs less than 2 %: $((a1 - a0)) bytes" small $((a1 - a0)) "$bytes" 2
+
+half=$((bytes / 2))
+{ head -c "$half" "$work/body"; head -c 1000000 /dev/urandom; tail -c "$half" "$work/body"; } >"$work/changed"
+mv "$work/changed" "$work/body"
+send "$work/body"
+ok "a copy with 1 MB inserted comes back" cmp "$work/body" "$work/back"
+a2=$(written a)
+ok "it costs less than 2 % beside what is new: $((a2 - a1)) bytes" small $((a2 - a1 - 5000000)) "$bytes" 2
+say "      peak memory: a $(peak a), b $(peak b)"
+
+# kill -9 of each site in the middle: the transfer goes on where it was. A byte is changed in every pack that waits
+# for a stopped site: it is found, and only what was damaged is sent again.
+packs_in() { compgen -G "$work/$1-in/*/*.pack" >/dev/null; }
+sent_since() { (($(written a) - a3 > $1)); }
+for victim in a b; do
+  head -c "$bytes" /dev/urandom >"$work/body"
+  a3=$(written a)
+  curl -sS --max-time 3600 -D "$work/head" -o "$work/back" -T "$work/body" -H 'Prefer: respond-async' "$front/echo" >/dev/null &
+  client=$!
+  if [[ $victim == a ]]; then
+    wait "$client" || true
+    crash a
+    a3=0 # counters begin anew
+  else
+    eventually 60 sent_since $((bytes / 4)) || die "nothing is sent"
+    crash b
+    wait "$client" || true
+  fi
+  serve "$victim"
+  id=$(sed -n 's/^[Hh]oft-[Ee]xchange: *\([0-9a-f-]*\).*/\1/p' "$work/head" | head -n 1)
+  done_now() { [[ $(curl -sS "$front/.hoft/v1/exchanges/$id" | jq -r .done) == true ]]; }
+  eventually 300 done_now || die "exchange $id does not end"
+  curl -sS -o "$work/back" "$front/.hoft/v1/exchanges/$id/response"
+  ok "killed site $victim: the body comes back" cmp "$work/body" "$work/back"
+  ok "killed site $victim: less than 1.6 times the body was written" test "$(($(written a) - a3))" -lt $((bytes * 8 / 5))
+done
+
+head -c $((40 << 20)) /dev/urandom >"$work/body"
+a4=$(written a)
+kill -STOP "${pid[b]}"
+curl -sS --max-time 3600 -o "$work/back" -T "$work/body" "$front/echo" >/dev/null &
+client=$!
+eventually 60 packs_in b || die "no pack comes"
+for f in "$work"/b-in/*/*.pack; do
+  n=$(stat -c %s "$f")
+  printf '\xff\xff\xff\xff' | dd of="$f" bs=1 seek=$((n / 2)) conv=notrunc status=none
+done
+kill -CONT "${pid[b]}"
+wait "$client"
+ok "bytes changed in the pipe: the body comes back" cmp "$work/body" "$work/back"
+ok "what was damaged was sent again, not all: $(($(written a) - a4)) bytes" test "$(($(written a) - a4))" -lt $((80 << 20))
+bad=$(hoft status --config "$work/b.yaml" --json | jq '[.peers[].counters.chunks_bad // 0] | add')
+say "      damaged chunks found by b: $bad; peak memory: a $(peak a), b $(peak b)"
+finish
