@@ -174,7 +174,7 @@ var descriptions = map[string]string{
 
 	"callbacks":             "Messages to receivers that callers name, when a call ends.",
 	"callbacks.allow":       "URLs that callers may name: `https://hooks.example.com/*`. `*` stands for a port, for one label of the host, or at the end for any path. Empty: none.",
-	"callbacks.secret_file": "File of the secrets that callbacks are signed with (Standard Webhooks): one `whsec_…` a line; with two lines both sign. Made at the first start if it is absent.",
+	"callbacks.secret_file": "File of the secrets that callbacks are signed with (Standard Webhooks): one `whsec_…` a line; with two lines both sign. Also `credential:NAME` or `env:NAME`. Empty: callbacks.secret in the state folder, made at the first start.",
 
 	"limits":                  "What may wait.",
 	"limits.outbox_messages":  "Most messages that wait for one peer, in the database and in the pipe. Beyond it new calls get 503.",

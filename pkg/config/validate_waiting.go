@@ -22,6 +22,7 @@ func (v *checker) limits(l Limits) {
 
 // callbacks checks where callbacks may go.
 func (v *checker) callbacks(c *Config) {
+	v.secret("callbacks.secret_file", c.Callbacks.SecretFile)
 	for i, s := range c.Callbacks.Allow {
 		if _, err := ParseURLPattern(s); err != nil {
 			v.bad(fmt.Sprintf("callbacks.allow[%d]", i), strconv.Quote(withoutCredentials(s)), "is no pattern for URLs", err.Error())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/egress/credentials"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/guard"
 )
 
 // problem maps a failed round trip to a code. Its detail goes to the caller on the other side, so it
@@ -27,7 +28,7 @@ func (c *call) problem(err error, sent bool) *exchange.Problem {
 
 func (c *call) classify(err error) (code, text string) {
 	var (
-		refused *addressError
+		refused *guard.Refusal
 		dns     *net.DNSError
 		timeout net.Error
 		op      *net.OpError

@@ -19,6 +19,7 @@ import (
 	"github.com/hoft/hoft/pkg/egress/credentials"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
 	"github.com/hoft/hoft/pkg/exchange/httptarget"
+	"github.com/hoft/hoft/pkg/guard"
 	"github.com/hoft/hoft/pkg/identity"
 )
 
@@ -96,7 +97,7 @@ func newUpstream(c config.Upstream, blocked []netip.AddrPort) (*upstream, error)
 	if err != nil {
 		return nil, err
 	}
-	u.transport = u.newTransport(guard{allow: narrow, blocked: blocked}, secure, c)
+	u.transport = u.newTransport(guard.Guard{Allow: narrow, Blocked: blocked}, secure, c)
 	return u, nil
 }
 
@@ -125,13 +126,13 @@ func (u *upstream) readURL(s string) error {
 
 // newTransport never uses a proxy of the environment (it would dial in our place, past the guard) and never
 // changes a content coding.
-func (u *upstream) newTransport(g guard, secure *tls.Config, c config.Upstream) *http.Transport {
+func (u *upstream) newTransport(g guard.Guard, secure *tls.Config, c config.Upstream) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(c.HTTP2 != "off")
 	return &http.Transport{
 		Proxy:                  nil,
-		DialContext:            g.dialer(u.addr),
+		DialContext:            dialer(g, u.addr),
 		TLSClientConfig:        secure,
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,

@@ -465,3 +465,49 @@ func TestListPages(t *testing.T) {
 		t.Errorf("%d of nobody", n)
 	}
 }
+
+func TestCallbacksComeDueWithTheEnd(t *testing.T) {
+	g := newGate(9)
+	a, b := pair(t, g)
+	with := func(target string, notify bool) exchange.ID {
+		r := request(b, "POST", target, nil)
+		r.Callback, r.Notify = "https://a.example/hook", notify
+		return post(t, a, r)
+	}
+	quiet, chatty := with("/quiet", false), with("/chatty", true)
+	awaitStage(t, a, chatty, exchange.StageArrived)
+	due := func(id exchange.ID) map[string]bool {
+		rows, err := a.db.Callbacks(t.Context(), store.CallbackFilter{Exchange: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]bool{}
+		for _, c := range rows {
+			if c.ID != id.String()+"."+c.Type || c.URL != "https://a.example/hook" || c.State != store.CallbackDue {
+				t.Errorf("%+v", c)
+			}
+			out[c.Type] = true
+		}
+		return out
+	}
+	if rows := due(quiet); len(rows) != 0 {
+		t.Errorf("before the end: %v", rows)
+	}
+	if rows := due(chatty); !rows["accepted"] || !rows["queued"] || !rows["written"] || !rows["arrived"] || rows["completed"] {
+		t.Errorf("stages: %v", rows)
+	}
+	a.crash()
+	a.start()
+	close(g.open)
+	for _, id := range []exchange.ID{quiet, chatty} {
+		if err := a.m.Await(t.Context(), id, longWait); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows := due(quiet); len(rows) != 1 || !rows["completed"] {
+		t.Errorf("after the end: %v", rows)
+	}
+	if rows := due(chatty); !rows["answered"] || !rows["completed"] {
+		t.Errorf("after the end: %v", rows)
+	}
+}

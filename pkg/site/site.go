@@ -16,6 +16,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/admin"
 	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/callback"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/egress"
@@ -33,22 +34,23 @@ type Roles struct{ Ingress, Egress bool }
 
 // Site is one site, opened and ready to run. Its methods are for one goroutine, but where they say otherwise.
 type Site struct {
-	cfg     *config.Config
-	log     zerolog.Logger
-	self    *identity.Site
-	peers   []*identity.Peer
-	db      *store.SQLite
-	chunks  *chunk.Store
-	seals   map[identity.ID]*chunk.Sealer // what seals chunks for each peer
-	pipe    *pipe.Dir
-	node    *node.Node
-	manager *exchange.Manager
-	egress  *egress.Egress
-	ingress *ingress.Server
-	listen  net.Listener // of the ingress; nil without one
-	places  *admin.Listeners
-	admin   *admin.Server
-	started time.Time
+	cfg       *config.Config
+	log       zerolog.Logger
+	self      *identity.Site
+	peers     []*identity.Peer
+	db        *store.SQLite
+	chunks    *chunk.Store
+	seals     map[identity.ID]*chunk.Sealer // what seals chunks for each peer
+	pipe      *pipe.Dir
+	node      *node.Node
+	manager   *exchange.Manager
+	egress    *egress.Egress
+	ingress   *ingress.Server
+	callbacks *callback.Sender // nil: no callbacks
+	listen    net.Listener     // of the ingress; nil without one
+	places    *admin.Listeners
+	admin     *admin.Server
+	started   time.Time
 }
 
 // Open loads keys, locks and opens the state, tries the folders and binds the listeners. Whatever is
@@ -105,7 +107,15 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		if err != nil {
 			return nil, err
 		}
-		s.ingress.With(ingress.Options{Limits: limits})
+		o := ingress.Options{Limits: limits}
+		if len(cfg.Callbacks.Allow) > 0 {
+			if s.callbacks, err = callback.New(callback.Options{Config: cfg.Callbacks, StateDir: cfg.StateDir, Site: cfg.Name, Blocked: s.ownListeners(),
+				Store: s.db, Answers: s.manager, Log: log.With().Str("component", "callback").Logger()}); err != nil {
+				return nil, err
+			}
+			o.Receivers = s.callbacks
+		}
+		s.ingress.With(o)
 	}
 	s.admin = admin.NewServer(s.places, admin.NewMonitor(s.watched(roles), s.places.Listen()))
 	return s, nil
@@ -180,6 +190,11 @@ func (s *Site) buildNode() error {
 	mc.Chunks, mc.Sealer = s.chunks, s.chunkSealer
 	if cfg.Results.SecureDelete {
 		mc.Scrub = s.db.Scrub
+	}
+	mc.CallbackDue = func() {
+		if s.callbacks != nil {
+			s.callbacks.Wake()
+		}
 	}
 	if cfg.Ingress != nil {
 		mc.Inline = int(cfg.Ingress.Inline)
@@ -273,6 +288,9 @@ func (s *Site) Run(ctx context.Context) error {
 	}()
 	wg.Go(func() { failed <- s.node.Run(nodeCtx, s.manager) })
 	wg.Go(func() { s.manager.Expire(nodeCtx) })
+	if s.callbacks != nil {
+		wg.Go(func() { s.callbacks.Run(nodeCtx) })
+	}
 	if s.ingress != nil {
 		wg.Go(func() {
 			if err := s.ingress.Serve(s.listen); err != nil {

@@ -1,44 +1,38 @@
-package egress
+// Package guard decides which addresses hoft may connect to, at each dial.
+package guard
 
 import (
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 )
 
-// guard decides, at each dial and after the name was resolved, which addresses a call may reach. Checking
-// there closes DNS rebinding: what is checked is what is connected to.
-type guard struct {
-	allow   []netip.Prefix   // empty: everything that is not forbidden
-	blocked []netip.AddrPort // hoft's own listeners
+// Guard decides after a name was resolved. Checking there closes DNS rebinding: what is checked is what is connected to.
+// The zero Guard allows everything that is not forbidden to all: link-local, metadata and multicast addresses.
+type Guard struct {
+	Allow      []netip.Prefix   // empty: everything that is not forbidden
+	Blocked    []netip.AddrPort // hoft's own listeners
+	NoLoopback bool             // this host is forbidden, but where Allow names it
 }
 
-// addressError is a refusal by the guard.
-type addressError struct {
-	addr netip.AddrPort
-	why  string
+// Refusal is why an address is not connected to.
+type Refusal struct {
+	Addr netip.AddrPort
+	Why  string
 }
 
-func (e *addressError) Error() string { return fmt.Sprintf("address %s refused: %s", e.addr, e.why) }
+func (e *Refusal) Error() string { return fmt.Sprintf("address %s refused: %s", e.Addr, e.Why) }
 
-// dialer connects to addr whatever host the transport asks for: with preserve_host the transport's host is the
-// caller's.
-func (g guard) dialer(addr string) func(ctx context.Context, network, _ string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: dialTimeout, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		return g.check(address)
-	}}
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &countedConn{Conn: conn}, nil
-	}
+// Control is for net.Dialer.ControlContext: it refuses a connection before it is made.
+func (g Guard) Control(_ context.Context, _, address string, _ syscall.RawConn) error {
+	return g.Check(address)
 }
 
-func (g guard) check(address string) error {
+// Check gives a *Refusal for an address, host:port in digits, that must not be connected to.
+func (g Guard) Check(address string) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("check address %q: %w", address, err)
@@ -46,24 +40,29 @@ func (g guard) check(address string) error {
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	for _, a := range forms(ap.Addr()) {
 		if why := forbidden(a); why != "" {
-			return &addressError{ap, why}
+			return &Refusal{ap, why}
 		}
-		for _, b := range g.blocked {
+		for _, b := range g.Blocked {
 			if b.Port() == ap.Port() && reaches(a, b.Addr().Unmap()) {
-				return &addressError{ap, "it is a listener of hoft itself"}
+				return &Refusal{ap, "it is a listener of hoft itself"}
 			}
 		}
 	}
-	if len(g.allow) == 0 {
+	if len(g.Allow) == 0 {
+		if g.NoLoopback && anyLoopback(forms(ap.Addr())) {
+			return &Refusal{ap, "it is this host itself"}
+		}
 		return nil
 	}
-	for _, p := range g.allow {
+	for _, p := range g.Allow {
 		if p.Contains(ap.Addr().WithZone("")) {
 			return nil
 		}
 	}
-	return &addressError{ap, "it is not among the upstream's addresses"}
+	return &Refusal{ap, "it is not among the allowed addresses"}
 }
+
+func anyLoopback(addrs []netip.Addr) bool { return slices.ContainsFunc(addrs, netip.Addr.IsLoopback) }
 
 // reaches says whether a connection to a arrives at a listener on l.
 func reaches(a, l netip.Addr) bool {
@@ -122,7 +121,7 @@ func forms(a netip.Addr) []netip.Addr {
 	return []netip.Addr{a}
 }
 
-// forbidden says why no upstream may ever have this address, or "".
+// forbidden says why nothing may ever be called at this address, or "".
 func forbidden(a netip.Addr) string {
 	switch {
 	case a.IsUnspecified():
