@@ -209,6 +209,13 @@ func (s *screen) exchange(x *inspect.Exchange) error {
 		}
 		s.say(1, "%s", text)
 	}
+	for _, c := range x.Told {
+		text := fmt.Sprintf("callback  %s, %s: %s after %d tries", c.Type, c.At.UTC().Format(clock), c.State, c.Tries)
+		if c.Error != "" {
+			text += ": " + printable(c.Error)
+		}
+		s.say(1, "%s", text)
+	}
 	return nil
 }
 
@@ -223,8 +230,14 @@ func (s *screen) side(d *inspect.Side) {
 	if d.Caller != "" {
 		text += ", caller " + printable(d.Caller)
 	}
+	if d.Owner != "" {
+		text += " (" + printable(d.Owner) + ")"
+	}
 	if d.Keyed {
 		text += ", with an Idempotency-Key"
+	}
+	if d.ReplayOf != "" {
+		text += ", repeats " + d.ReplayOf
 	}
 	s.say(1, "%s", text)
 	answer := "no answer yet"

@@ -23,8 +23,11 @@ func commands() []*cobra.Command {
 		in(groupRun, newServeCmd()),
 		in(groupRun, newDemoCmd()),
 		in(groupInspect, newStatusCmd()),
+		in(groupInspect, newExchangesCmd()),
 		in(groupInspect, newInspectCmd()),
 		in(groupInspect, newExplainCmd()),
+		in(groupExchange, newCancelCmd()),
+		in(groupExchange, newReplayCmd()),
 		in(groupKeys, newKeysCmd()),
 		in(groupAdmin, newConfigCmd()),
 		in(groupAdmin, newVersionCmd()),
@@ -39,15 +42,17 @@ func in(group string, c *cobra.Command) *cobra.Command {
 
 // Groups of commands in the help, in this order.
 const (
-	groupRun     = "run"
-	groupInspect = "inspect"
-	groupKeys    = "keys"
-	groupAdmin   = "admin"
+	groupRun      = "run"
+	groupInspect  = "inspect"
+	groupExchange = "exchange"
+	groupKeys     = "keys"
+	groupAdmin    = "admin"
 )
 
 var groups = []*cobra.Group{
 	{ID: groupRun, Title: "Run:"},
 	{ID: groupInspect, Title: "Inspect:"},
+	{ID: groupExchange, Title: "Calls:"},
 	{ID: groupKeys, Title: "Keys:"},
 	{ID: groupAdmin, Title: "Admin:"},
 }

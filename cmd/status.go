@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ import (
 
 func newStatusCmd() *cobra.Command {
 	var stateDir string
-	var check bool
+	var check, callbacks bool
 	cmd := &cobra.Command{
 		Use:   "status [PEER]",
 		Short: "Show what waits, where, since when and what to do next",
@@ -39,6 +40,9 @@ site does not run.`,
 			"  hoft status --json | jq '.peers[] | {name, state}'",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if callbacks {
+				return statusCallbacks(cmd, stateDir)
+			}
 			st, note, err := loadStatus(cmd, stateDir)
 			if err != nil {
 				return err
@@ -73,8 +77,28 @@ site does not run.`,
 	}
 	cmd.Flags().StringVar(&stateDir, "state-dir", "", stateDirUsage)
 	cmd.Flags().BoolVar(&check, "check", false, "print one line and say by the exit code how well it is: 0, 20 degraded, 21 critical")
+	cmd.Flags().BoolVar(&callbacks, "callbacks", false, "list the callbacks that were given up instead")
+	cmd.MarkFlagsMutuallyExclusive("check", "callbacks")
 	addOutputFlags(cmd, outputTable, outputJSON)
 	return cmd
+}
+
+// statusCallbacks lists what was given up, from the running site or from its state.
+func statusCallbacks(cmd *cobra.Command, stateDir string) error {
+	dir, _, err := findState(cmd, stateDir)
+	if err != nil {
+		return err
+	}
+	list := &admin.CallbackList{}
+	if err = admin.Do(cmd.Context(), dir, http.MethodGet, admin.PathCallbacks, list); errors.Is(err, admin.ErrNotRunning) {
+		if list, err = admin.StoredCallbacks(cmd.Context(), dir); err != nil {
+			err = withExit(exitState, err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return printCallbacks(cmd, list)
 }
 
 // loadStatus asks the running site, or reads the state where none answers; note says so.

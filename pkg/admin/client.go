@@ -22,48 +22,62 @@ const maxAnswer = 64 << 20
 
 // Ask asks the running site of a state folder for its status: ErrNotRunning when there is none.
 func Ask(ctx context.Context, stateDir string) (*Status, error) {
-	abs, err := filepath.Abs(stateDir)
-	if err != nil {
-		return nil, err
-	}
-	path := socketPath(abs)
-	if len(path) > maxSocketPath { // a running site would have noted a shorter one
-		return nil, ErrNotRunning
-	}
-	client := &http.Client{Timeout: 4 * patience, Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
-		}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://hoft"+PathStatus, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), nobodyListens(err):
-		return nil, ErrNotRunning
-	case err != nil:
-		return nil, fmt.Errorf("ask the site at %s: %w", path, err)
-	}
-	defer resp.Body.Close()
-	return readStatus(resp)
-}
-
-func readStatus(resp *http.Response) (*Status, error) {
-	body := io.LimitReader(resp.Body, maxAnswer)
-	if resp.StatusCode != http.StatusOK {
-		var said struct {
-			Error string `json:"error"`
-		}
-		_ = json.NewDecoder(body).Decode(&said) // what is said without it is the status code
-		return nil, fmt.Errorf("the site answers %s: %s", resp.Status, said.Error)
-	}
 	var st Status
-	if err := json.NewDecoder(body).Decode(&st); err != nil {
-		return nil, fmt.Errorf("read the site's answer: %w", err)
+	if err := Do(ctx, stateDir, http.MethodGet, PathStatus, &st); err != nil {
+		return nil, err
 	}
 	if st.Schema != Schema {
 		return nil, fmt.Errorf("the site speaks %q, this command %q: use the hoft that the site runs", st.Schema, Schema)
 	}
 	return &st, nil
+}
+
+// Refused is what a running site answered instead of doing it.
+type Refused struct {
+	Status int    // HTTP
+	Code   string // CodeUnknown and the like, "" for none
+	Text   string
+}
+
+func (r *Refused) Error() string { return r.Text }
+
+// Do asks the running site of a state folder by its control socket; path may have a query. The answer is read into out.
+// ErrNotRunning says that no site runs, a *Refused that it would not.
+func Do(ctx context.Context, stateDir, method, path string, out any) error {
+	abs, err := filepath.Abs(stateDir)
+	if err != nil {
+		return err
+	}
+	socket := socketPath(abs)
+	if len(socket) > maxSocketPath { // a running site would have noted a shorter one
+		return ErrNotRunning
+	}
+	client := &http.Client{Timeout: 4 * patience, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", socket)
+		}}}
+	req, err := http.NewRequestWithContext(ctx, method, "http://hoft"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), nobodyListens(err):
+		return ErrNotRunning
+	case err != nil:
+		return fmt.Errorf("ask the site at %s: %w", socket, err)
+	}
+	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxAnswer)
+	if resp.StatusCode/100 != 2 {
+		var said failure
+		if json.NewDecoder(body).Decode(&said) != nil || said.Error == "" {
+			said.Error = "the site answers " + resp.Status
+		}
+		return &Refused{resp.StatusCode, said.Code, said.Error}
+	}
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return fmt.Errorf("read the site's answer: %w", err)
+	}
+	return nil
 }

@@ -69,6 +69,11 @@ func (m *Monitor) Status(ctx context.Context) (*Status, error) {
 		unknown("calls cannot be counted", err)
 	}
 	st.Upstreams = s.upstreams()
+	if dead, err := Callbacks(ctx, s.State); err != nil {
+		unknown("callbacks cannot be counted", err)
+	} else {
+		st.CallbacksDead = len(dead.Callbacks)
+	}
 	st.diagnose()
 	st.Problems = append(st.Problems, more...)
 	st.Healthy = len(st.Problems) == 0

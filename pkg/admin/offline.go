@@ -36,6 +36,11 @@ func FromState(ctx context.Context, stateDir string, self *identity.Site, peers 
 	if st.Exchanges, err = storedExchanges(ctx, db, now); err != nil {
 		return nil, err
 	}
+	dead, err := Callbacks(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	st.CallbacksDead = len(dead.Callbacks)
 	st.diagnose()
 	return st, nil
 }

@@ -28,6 +28,9 @@ func (s *Status) diagnose() {
 	}
 	s.diagnoseCalls()
 	s.diagnoseUpstreams()
+	if n := s.CallbacksDead; n > 0 {
+		s.add("callbacks-given-up", LevelWarn, "", "hoft status --callbacks", "%s given up", count(uint64(n), "callback was", "callbacks were"))
+	}
 	s.Healthy = len(s.Problems) == 0
 }
 

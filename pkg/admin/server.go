@@ -127,7 +127,7 @@ const (
 	PathHealth = "/healthz" // the same as PathReady
 )
 
-func routes(m *Monitor) http.Handler {
+func routes(m *Monitor) http.Handler { // what changes something is refused to pages of other origins
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+PathLive, serveHealth(m.Live))
 	mux.HandleFunc("GET "+PathReady, serveHealth(m.Ready))
@@ -140,7 +140,8 @@ func routes(m *Monitor) http.Handler {
 		}
 		writeJSON(w, http.StatusOK, st)
 	})
-	return mux
+	m.routeWork(mux)
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

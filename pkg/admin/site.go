@@ -36,6 +36,7 @@ type State interface {
 	Exchanges(ctx context.Context, f store.ExchangeFilter) ([]store.Exchange, error)
 	WentWrong(ctx context.Context, since time.Time) ([]store.Count, error)
 	SetAside(ctx context.Context, peer identity.ID) (int64, error)
+	Hooked
 }
 
 // Name is a peer as the configuration knows it.
@@ -63,6 +64,8 @@ type Site struct {
 	Calls Calls
 	Pipe  Folder
 	State State
+	Work  Work  // nil: exchanges cannot be changed from here
+	Hooks Hooks // nil: no callbacks are sent
 
 	Callees Callees // nil without an egress
 }

@@ -33,8 +33,10 @@ type Status struct {
 	Pipe      *Pipe      `json:"pipe,omitempty"`
 	Peers     []Peer     `json:"peers"`
 	Exchanges *Exchanges `json:"exchanges,omitempty"`
-	Upstreams []Upstream `json:"upstreams,omitempty"` // of a running egress
-	Problems  []Problem  `json:"problems"`
+	// CallbacksDead counts the callbacks that were given up, up to 500.
+	CallbacksDead int        `json:"callbacks_given_up"`
+	Upstreams     []Upstream `json:"upstreams,omitempty"` // of a running egress
+	Problems      []Problem  `json:"problems"`
 }
 
 // Listen says where a running site can be reached.

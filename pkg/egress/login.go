@@ -15,6 +15,7 @@ import (
 	"github.com/hoft/hoft/pkg/egress/credentials"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/exchange/httptarget"
+	"github.com/hoft/hoft/pkg/guard"
 )
 
 // Secrets is where credentials of upstreams are kept, sealed. It may be zero where no upstream has any.
@@ -56,7 +57,7 @@ func tokenClient(c *config.OAuth2, blocked []netip.AddrPort) (*http.Client, erro
 		return nil, err
 	}
 	return &http.Client{
-		Transport:     server.newTransport(guard{blocked: blocked}, secure, config.Upstream{}),
+		Transport:     server.newTransport(guard.Guard{Blocked: blocked}, secure, config.Upstream{}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }

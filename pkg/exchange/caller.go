@@ -124,7 +124,7 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, i
 	}
 	// Without the caller's cancellation: once asked for, the commit decides whether the call was accepted.
 	return m.commit(context.WithoutCancel(ctx), func(s *node.Step) error {
-		if key != nil {
+		if key != nil && r.ReplayOf == uuid.Nil { // a replay takes the first one's place
 			if err := m.prior(s, key, r); err != nil {
 				return err
 			}

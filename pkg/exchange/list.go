@@ -26,28 +26,42 @@ const listStep = 200
 
 // List gives the exchanges that callers here made and f selects. Safe for concurrent use.
 func (m *Manager) List(ctx context.Context, f Filter) ([]*State, error) {
+	out, err := ListStored(ctx, m.store, m.cfg.Peers, f)
+	if err != nil {
+		return nil, err
+	}
+	return out, m.refresh(ctx, out)
+}
+
+// Lister reads rows of exchanges; every store does.
+type Lister interface {
+	Exchanges(ctx context.Context, f store.ExchangeFilter) ([]store.Exchange, error)
+}
+
+// ListStored is List by what is stored alone; peers are names.
+func ListStored(ctx context.Context, r Lister, peers map[identity.ID]string, f Filter) ([]*State, error) {
 	q := store.ExchangeFilter{State: f.State, Owner: f.Owner, Route: f.Route, Since: f.Since, Before: f.After, Limit: listStep}
 	if f.Peer != "" {
-		if q.Peer = m.peerID(f.Peer); q.Peer.IsZero() {
+		if q.Peer = peerID(peers, f.Peer); q.Peer.IsZero() {
 			return nil, nil
 		}
 	}
 	var out []*State
 	for len(out) < f.Limit {
-		rows, err := m.store.Exchanges(ctx, q)
+		rows, err := r.Exchanges(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range rows {
 			if q.Before = row.ID; row.Side == store.SideIngress && row.Stage != stageUploading && len(out) < f.Limit {
-				out = append(out, m.StateOf(row))
+				out = append(out, stateOf(peers, row))
 			}
 		}
 		if len(rows) < listStep {
 			break
 		}
 	}
-	return out, m.refresh(ctx, out)
+	return out, nil
 }
 
 // refresh brings running exchanges to what the loop knows of them.
@@ -61,8 +75,8 @@ func (m *Manager) refresh(ctx context.Context, states []*State) error {
 	})
 }
 
-func (m *Manager) peerID(name string) identity.ID {
-	for id, n := range m.cfg.Peers {
+func peerID(peers map[identity.ID]string, name string) identity.ID {
+	for id, n := range peers {
 		if n == name {
 			return id
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -25,8 +26,10 @@ func (m *Manager) State(ctx context.Context, id ID) (*State, error) {
 }
 
 // StateOf turns a stored row into what people see.
-func (m *Manager) StateOf(row store.Exchange) *State {
-	st := &State{ID: row.ID, Peer: m.cfg.Peers[row.Peer], Upstream: row.Upstream, Method: row.Method, Target: row.Target, Stage: row.Stage,
+func (m *Manager) StateOf(row store.Exchange) *State { return stateOf(m.cfg.Peers, row) }
+
+func stateOf(peers map[identity.ID]string, row store.Exchange) *State {
+	st := &State{ID: row.ID, Peer: peers[row.Peer], Upstream: row.Upstream, Method: row.Method, Target: row.Target, Stage: row.Stage,
 		State: row.State, Created: row.Created, Ended: row.Ended, Status: row.Status, ReqBytes: row.ReqBytes, ResBytes: row.ResBytes,
 		Route: row.Route, Client: row.Caller, Owner: row.Owner, Deadline: row.Deadline, Expired: row.Expired, ReplayOf: row.ReplayOf, Keyed: row.Key != ""}
 	if row.Problem != "" {

@@ -25,6 +25,17 @@ type Exchange struct {
 	Sides    []Side     `json:"sides"`
 	Sent     []Outgoing `json:"sent"`
 	Received []Incoming `json:"received"`
+	Told     []Callback `json:"callbacks,omitempty"`
+}
+
+// Callback is a message to a receiver outside.
+type Callback struct {
+	ID    string    `json:"id"`
+	Type  string    `json:"type"`
+	At    time.Time `json:"at"`
+	State string    `json:"state"` // due, delivered or given up
+	Tries int       `json:"tries"`
+	Error string    `json:"error,omitempty"`
 }
 
 // Side is the call as this site knows it in one role.
@@ -47,6 +58,8 @@ type Side struct {
 	Deadline *time.Time `json:"deadline,omitempty"`
 	Ended    *time.Time `json:"ended,omitempty"`
 	Expired  bool       `json:"expired,omitempty"` // its content is deleted
+	Owner    string     `json:"owner,omitempty"`   // the caller's name
+	ReplayOf string     `json:"replay_of,omitempty"`
 	Stages   []Reached  `json:"stages"`
 	Problem  string     `json:"problem,omitempty"`
 	Title    string     `json:"title,omitempty"`
@@ -101,6 +114,7 @@ type Calls interface {
 	Exchange(ctx context.Context, id [16]byte, side store.Side) (store.Exchange, error)
 	OutboxExchange(ctx context.Context, exchange [16]byte) ([]store.Out, error)
 	InboxExchange(ctx context.Context, exchange [16]byte) ([]store.In, error)
+	Callbacks(ctx context.Context, f store.CallbackFilter) ([]store.Callback, error)
 }
 
 // Call reads what the state knows of an exchange: ErrUnknown when nothing.
@@ -122,6 +136,9 @@ func Call(ctx context.Context, id exchange.ID, k Keys, db Calls, o Options) (*Ex
 	if err := x.addReceived(ctx, id, db); err != nil {
 		return nil, err
 	}
+	if err := x.addCallbacks(ctx, id, db); err != nil {
+		return nil, err
+	}
 	if len(x.Sides)+len(x.Sent)+len(x.Received) == 0 {
 		return nil, fmt.Errorf("%w: %s is not in this site's state (finished ones are forgotten after results.ttl)", ErrUnknown, id)
 	}
@@ -137,6 +154,10 @@ func sideOf(r store.Exchange, k *Keys, o Options) Side {
 	}
 	if o.Headers {
 		s.Target = exchange.RedactTarget(r.Target)
+	}
+	s.Owner = r.Owner
+	if r.ReplayOf != [16]byte{} {
+		s.ReplayOf = exchange.ID(r.ReplayOf).String()
 	}
 	if !r.Deadline.IsZero() {
 		s.Deadline = &r.Deadline
@@ -190,6 +211,21 @@ func (x *Exchange) addSent(ctx context.Context, id exchange.ID, k *Keys, db Call
 		x.Sent = append(x.Sent, m)
 	}
 	return nil
+}
+
+func (x *Exchange) addCallbacks(ctx context.Context, id exchange.ID, db Calls) error {
+	rows, err := db.Callbacks(ctx, store.CallbackFilter{Exchange: id})
+	for _, r := range slices.Backward(rows) {
+		c := Callback{ID: r.ID, Type: r.Type, At: r.At, State: "due", Tries: r.Tries, Error: r.Error}
+		switch r.State {
+		case store.CallbackDelivered:
+			c.State = "delivered"
+		case store.CallbackDead:
+			c.State = "given up"
+		}
+		x.Told = append(x.Told, c)
+	}
+	return err
 }
 
 func (x *Exchange) addReceived(ctx context.Context, id exchange.ID, db Calls) error {
