@@ -16,7 +16,7 @@ import (
 func talk(t *testing.T, seed uint64, f faults, callers, calls int) (bytes int, took []time.Duration) {
 	t.Helper()
 	w := newWorldOf(t, seed, f, link.Config{})
-	w.sealed = true
+	w.sealed, w.habit = true, f.habit
 	for _, s := range w.sides {
 		s.accept("hello")
 	}
@@ -58,15 +58,19 @@ func talk(t *testing.T, seed uint64, f faults, callers, calls int) (bytes int, t
 // as on a clean pipe, and of a hundred calls 99 take less than ten clean round trips. The clock is simulated.
 func TestABadPipeCostsLittle(t *testing.T) {
 	const each = 50 * time.Millisecond
-	for _, callers := range []int{1, 16, 64} {
-		t.Run(fmt.Sprint(callers), func(t *testing.T) {
+	for _, c := range []struct {
+		callers int
+		habit   habit
+	}{{1, copies}, {16, copies}, {64, copies}, {1, moves}, {16, moves}, {64, moves}} {
+		t.Run(fmt.Sprintf("%d callers, a mover that %s", c.callers, c.habit), func(t *testing.T) {
+			callers := c.callers
 			calls := 300 + 20*callers
 			var clean, bad int
 			var quick, slow []time.Duration
 			for seed := range uint64(6) { // one caller's fate has too much of chance
-				n, took := talk(t, seed, faults{commitDelay: time.Millisecond, least: each}, callers, calls)
+				n, took := talk(t, seed, faults{commitDelay: time.Millisecond, least: each, habit: c.habit}, callers, calls)
 				clean, quick = clean+n, append(quick, took...)
-				n, took = talk(t, seed, faults{commitDelay: time.Millisecond, least: each, drop: 0.1, cut: 0.1}, callers, calls)
+				n, took = talk(t, seed, faults{commitDelay: time.Millisecond, least: each, drop: 0.1, cut: 0.1, habit: c.habit}, callers, calls)
 				bad, slow = bad+n, append(slow, took...)
 			}
 			slices.Sort(quick)

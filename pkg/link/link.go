@@ -143,6 +143,7 @@ type file struct {
 	lost    bool
 	cut     bool
 	contig  uint64 // the ack that it carries
+	suspect bool   // lost, if it has left the outbox
 	// answers: it holds nothing but answers, and the first ack of what they answer. Whoever asked repeats that when it
 	// hears nothing, and then this file is known to be lost: its own timer would only send twice what came.
 	answers bool

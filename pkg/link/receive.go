@@ -93,9 +93,15 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 func (l *Link) unheard(now time.Time, id uint64) {
 	limit := time.Duration(l.loss.factor * float64(max(l.rtt.smoothed, l.rtt.latest)))
 	for _, f := range l.files {
-		if !f.lost && !f.seen && f.pending > 0 && f.contig >= id && !now.Before(f.since().Add(limit)) && !l.waits(f) {
-			l.giveUp(now, f)
+		if f.lost || f.seen || f.pending == 0 || f.contig < id || now.Before(f.since().Add(limit)) {
+			continue
 		}
+		if l.waits(f) {
+			f.suspect = true
+			l.wantLook(now)
+			continue
+		}
+		l.giveUp(now, f)
 	}
 }
 

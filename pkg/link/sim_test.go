@@ -40,12 +40,15 @@ const (
 	copies
 )
 
+func (h habit) String() string { return []string{"does nothing", "moves", "copies"}[h] }
+
 type faults struct {
 	drop, cut, dup float64
 	maxSize        int           // longer files are cut there
 	swallow        int           // longer files are lost
 	least, delay   time.Duration // each way, and by how much more at random
-	crash          float64       // per event
+	habit          habit
+	crash          float64 // per event
 	commitDelay    time.Duration
 }
 

@@ -138,6 +138,9 @@ func (l *Link) Looked(now time.Time, present []uint64) {
 				f.left = now
 			}
 			t.pause = 0
+			if f.suspect && !f.lost && !f.seen && f.pending > 0 {
+				l.giveUp(now, f)
+			}
 		}
 	}
 	if stuck {
