@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# A mover that takes files away and then stands still: what lies in the outbox is shown as waiting for it and is not sent
+# again, also after a restart; when the mover goes on the call is answered, from the first and only copy.
+source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
+source "$e2e/lib/sites.bash"
+need curl=curl jq=jq
+build callee mover
+
+start_callee
+carrier=mover
+route_keys=("wait: 60s")
+a_keys=("link: {heartbeat: 2s}")
+sites
+carry -kind move
+serve b a
+peer() { hoft status --config "$work/a.yaml" --json | jq -c ".peers[0]$1"; }
+for i in 1 2 3 4 5; do
+  is "call $i is answered" "$(curl -s --max-time 20 -o /dev/null -w '%{http_code}' -X POST -d x "$front/job/before$i")" 200
+done
+synchronized() { [[ $(peer .outbox.messages) == 0 ]]; }
+ok "all is acknowledged" eventually 20 synchronized
+
+kill -STOP "${pid[mover]}"
+spawn waiting curl -s --max-time 100 -o /dev/null -w '%{http_code}' -X POST -d x "$front/job/waits"
+waits() { (($(peer .in_flight.waiting_for_mover) >= 1)); }
+ok "the mover stands still: its file is shown as waiting for it" eventually 30 waits
+has "in words too" "$(hoft status --config "$work/a.yaml" site-b)" 'waiting for the mover for'
+has "and in the table" "$(COLUMNS=200 hoft status --config "$work/a.yaml")" '\(1 waiting\)'
+files() { find "$work/a-out" -name '*.jwe' -printf '%f\n' | sort; }
+held=$(files | head -1)
+heartbeats() { (($(peer .counters.ack_only) >= $1)); }
+ok "several heartbeats later" eventually 30 heartbeats $(($(peer .counters.ack_only) + 4))
+is "nothing was sent again" "$(peer .counters.resent)" 0
+is "the same file lies there, and the last heartbeat" "$(files | head -1) $(files | wc -l)" "$held 2"
+kill -CONT "${pid[mover]}"
+eventually 60 gone "${pid[waiting]}" || die "the call does not end"
+reap waiting
+is "the mover goes on: the call is answered" "$(<"$work/waiting.out")" 200
+is "nothing was sent again" "$(peer .counters.resent)" 0
+
+kill -STOP "${pid[mover]}"
+spawn waiting2 curl -s --max-time 5 -o /dev/null -X POST -d x "$front/job/restart"
+ok "again a file waits" eventually 30 waits
+end a
+serve a
+ok "after a restart it still does" eventually 30 waits
+kill -CONT "${pid[mover]}"
+made() { times restart 1; }
+ok "and then its call is made" eventually 30 made
+ok "all is acknowledged" eventually 20 synchronized
+is "from the first copy" "$(peer .counters.resent)" 0
+reap waiting2
+for s in a b mover; do end "$s"; done
+finish
