@@ -1,10 +1,11 @@
 // Command bench measures hoft against what stands beside it, in one run on one machine, as ratios.
 //
 //	go run ./scripts/bench calls    # small calls: two Go reverse proxies in a row = 1
+//	go run ./scripts/bench bulk     # one large body: copying, two proxies, NNCP
 //	go run ./scripts/bench faults   # a pipe that loses and cuts files: a clean one = 1
 //	go run ./scripts/bench idle     # a peer that is away, with a full outbox: an idle site = 1
 //
-// It needs Linux, and wrk for calls (Debian: wrk). Absolute figures drift with the machine by a factor of two
+// It needs Linux, wrk for calls, and nncp for all of bulk (Debian: wrk, nncp). Absolute figures drift with the machine by a factor of two
 // within the hour; believe the ratios of one run only, and no difference below 1.3.
 package main
 
@@ -40,6 +41,11 @@ func main() {
 		backlog := f.Int("backlog", 64, "MiB that the outbox takes")
 		_ = f.Parse(os.Args[2:])
 		err = idle(*warm, *d, *backlog)
+	case "bulk":
+		f := flag.NewFlagSet(what, flag.ExitOnError)
+		mib := f.Int("mib", 1024, "size of the body in MiB")
+		_ = f.Parse(os.Args[2:])
+		err = bulk(*mib)
 	case "callee": // the roles that this program plays for itself
 		err = serveCallee(os.Args[2])
 	case "proxy":
@@ -54,6 +60,6 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|faults|idle [-h]")
+	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|bulk|faults|idle [-h]")
 	os.Exit(2)
 }
