@@ -143,7 +143,7 @@ func (r *Reader) open(p *piece, from, to int64) {
 		if p.entry.Alg != AlgNone {
 			p.text = memory.get(classOf(int(p.entry.Len)))
 		}
-		p.plain, err = p.entry.Open(ct, p.text)
+		p.plain, err = openFrom(r.ctx, r.src, &p.entry, name, ct, p.text)
 	}
 	if err != nil {
 		p.err = failed(r.ctx, r.src, &p.entry, name, err)

@@ -153,22 +153,29 @@ func TestBadChunkEndsReading(t *testing.T) {
 		m := s.store(t, secretA, WriterOptions{Fixed: true}, data)
 		bad := s.order[3].Name
 		spoil(s, bad)
-		r := NewReader(t.Context(), m, s)
-		got, err := io.ReadAll(r)
-		var ce *ChunkError
-		if !errors.As(err, &ce) || ce.Name != bad || !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) {
-			t.Errorf("%s: %v", name, err)
+		for _, src := range []Source{s, filler{s}} {
+			endsAt(t, name, m, src, bad, data[:3<<20])
 		}
-		if !bytes.Equal(got, data[:3<<20]) {
-			t.Errorf("%s: %d bytes before it", name, len(got))
-		}
-		if _, again := r.Read(make([]byte, 1)); again == nil || again == io.EOF {
-			t.Errorf("%s: reading on gives %v", name, again)
-		}
-		r.Close()
-		r.Close()
 	}
 	idle(t)
+}
+
+func endsAt(t *testing.T, name string, m Map, src Source, bad Name, before []byte) {
+	t.Helper()
+	r := NewReader(t.Context(), m, src)
+	got, err := io.ReadAll(r)
+	var ce *ChunkError
+	if !errors.As(err, &ce) || ce.Name != bad || !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrMissing) {
+		t.Errorf("%s: %v", name, err)
+	}
+	if !bytes.Equal(got, before) {
+		t.Errorf("%s: %d bytes before it", name, len(got))
+	}
+	if _, again := r.Read(make([]byte, 1)); again == nil || again == io.EOF {
+		t.Errorf("%s: reading on gives %v", name, again)
+	}
+	r.Close()
+	r.Close()
 }
 
 // Maps whose parts are right by themselves but not together are refused where they are used.
@@ -196,7 +203,7 @@ func TestMapsThatLie(t *testing.T) {
 		"not numbered":              {Entries: []Entry{b}},
 		"chunk longer than a chunk": {Entries: []Entry{{Hsh: a.Hsh, Phs: a.Phs, Len: MaxChunk + 1}}},
 	} {
-		r := NewReader(t.Context(), m, s)
+		r := NewReader(t.Context(), m, filler{s})
 		got, err := io.ReadAll(r)
 		r.Close()
 		if len(got) > 0 || !errors.Is(err, ErrMap) && !errors.Is(err, ErrDamaged) {

@@ -11,7 +11,8 @@ type Source interface {
 	Chunk(ctx context.Context, name Name) ([]byte, error)
 }
 
-// FillSource is a Source that tells chunks of one name apart and can use a buffer of the caller. A Reader prefers it.
+// FillSource is a Source that tells chunks of one name apart, has checked their hashes when they came, and can use a
+// buffer of the caller. A Reader prefers it.
 type FillSource interface {
 	Source
 	// Fill gives the ciphertext with this name and hash, in buf where its capacity suffices.
@@ -26,6 +27,21 @@ func fetch(ctx context.Context, src Source, e *Entry, name Name, buf []byte) ([]
 		return f.Fill(ctx, name, e.Hsh, buf)
 	}
 	return src.Chunk(ctx, name)
+}
+
+// openFrom opens the ciphertext of a chunk of data. From a FillSource it is not hashed once more, unless it does not open.
+func openFrom(ctx context.Context, src Source, e *Entry, name Name, ct, buf []byte) ([]byte, error) {
+	if _, ok := src.(FillSource); !ok {
+		return e.Open(ct, buf)
+	}
+	plain, err := e.openVerified(ct, buf)
+	if err == nil {
+		return plain, nil
+	}
+	if ct, err = fetch(ctx, src, e, name, ct[:0]); err != nil { // the attempt has overwritten it
+		return nil, err
+	}
+	return e.Open(ct, buf)
 }
 
 // failed gives the error of an entry, and tells the source of damage.
