@@ -14,6 +14,8 @@
 package bulk
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -208,19 +210,28 @@ func (p *Peer) View() View {
 	return v
 }
 
+// inOrder gives the values of a table by number, so that a simulation comes out the same each time.
+func inOrder[T any](table map[uint64]T) []T {
+	out := make([]T, 0, len(table))
+	for _, seq := range slices.Sorted(maps.Keys(table)) {
+		out = append(out, table[seq])
+	}
+	return out
+}
+
 // Reset begins anew with a peer that lost its state: it holds nothing and expects nothing. What was offered
 // is queued again; Release what is not to be sent.
 func (p *Peer) Reset() {
-	for _, k := range p.packs {
+	for _, k := range inOrder(p.packs) {
 		p.drop(k)
 	}
 	p.given = nil
 	p.held = newHeld(p.cfg.MaxHeld)
 	p.changes.Held, p.changes.HeldVoid = nil, true
-	for _, t := range p.transfers {
-		t.requeueAll(p)
+	for _, x := range p.Offering() {
+		p.transfers[x].requeueAll(p)
 	}
-	for seq := range p.announced {
+	for _, seq := range slices.Sorted(maps.Keys(p.announced)) {
 		p.changes.Drop = append(p.changes.Drop, Key{Seq: seq})
 	}
 	p.announced, p.expected, p.unsettled = map[uint64]*announced{}, map[chunk.Name]int{}, 0

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"time"
 
@@ -163,7 +164,8 @@ func (p *Peer) Probe(d *ProbeData) {
 // Forget drops what the peer announced for an exchange, and what is missed of it: nothing of it is wanted any more.
 func (p *Peer) Forget(x ID) {
 	delete(p.needs, x)
-	for seq, a := range p.announced {
+	for _, a := range inOrder(p.announced) {
+		seq := a.seq
 		if a.x != x {
 			continue
 		}
@@ -250,7 +252,8 @@ func (p *Peer) Satisfied(now time.Time, x ID, names []chunk.Name) {
 
 // ask sends wants.
 func (p *Peer) ask(now time.Time, base time.Duration) {
-	for x, n := range p.needs {
+	for _, x := range slices.SortedFunc(maps.Keys(p.needs), func(a, b ID) int { return bytes.Compare(a[:], b[:]) }) {
+		n := p.needs[x]
 		if now.Before(n.askAt) {
 			continue
 		}

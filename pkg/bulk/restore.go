@@ -31,7 +31,7 @@ func (p *Peer) Restore(now time.Time, rows []Row, saved []Saved, names []chunk.N
 		p.restoreOffer(s)
 		p.Flush(s.Exchange)
 	}
-	for _, k := range p.packs { // of exchanges that are over
+	for _, k := range inOrder(p.packs) { // of exchanges that are over
 		if p.transfers[k.x] == nil {
 			p.drop(k)
 		}
@@ -80,7 +80,7 @@ func (p *Peer) restoreOffer(s Saved) {
 	}
 	p.Offer(s.Exchange, s.Records)
 	t := p.transfers[s.Exchange]
-	for n, seq := range open {
+	for n, seq := range open { // in any order
 		if it := t.items[n]; it != nil && it.state == itemThere && !p.held.has(n) {
 			t.back(it)
 			it.state, it.packed = itemPacked, seq

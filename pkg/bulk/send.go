@@ -147,7 +147,7 @@ func (p *Peer) noteSent(t *transfer, it *item) {
 // Rewrites gives packs whose announcement is durable and whose writing failed or was cut off by a restart.
 func (p *Peer) Rewrites(now time.Time) []*Pack {
 	var out []*Pack
-	for _, k := range p.packs {
+	for _, k := range inOrder(p.packs) {
 		if k.written.IsZero() && !k.writing && !now.Before(k.retryAt) {
 			k.writing = true
 			out = append(out, k.file())

@@ -181,7 +181,7 @@ func (p *Peer) GoneAway(d *NamesData) {
 // Tick lets time pass: probes are sent, chunks that are missed are asked for. base is the link's time for a
 // round trip of a small file.
 func (p *Peer) Tick(now time.Time, base time.Duration) {
-	for _, k := range p.packs {
+	for _, k := range inOrder(p.packs) {
 		if k.written.IsZero() || k.probing || now.Before(k.probeAt) {
 			continue
 		}

@@ -137,7 +137,7 @@ func (p *Peer) Release(x ID) {
 	}
 	delete(p.transfers, x)
 	t.queue, t.queuedBytes = nil, 0
-	for _, k := range p.packs {
+	for _, k := range inOrder(p.packs) {
 		if k.x == x {
 			p.drop(k)
 		}

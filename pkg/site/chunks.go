@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
 )
 
@@ -33,4 +34,14 @@ func (s *Site) chunkSealer(peer identity.ID) (*chunk.Sealer, error) {
 		return c, nil
 	}
 	return nil, fmt.Errorf("no peer %s", peer)
+}
+
+// boundResults keeps finished answers to half of the chunk store: bodies under way need the rest.
+func (s *Site) boundResults(mc *exchange.Config) error {
+	st, err := s.chunks.Stats(context.Background())
+	if err != nil {
+		return err
+	}
+	mc.MaxBytes = min(mc.MaxBytes, st.MaxBytes/2)
+	return nil
 }

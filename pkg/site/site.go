@@ -188,6 +188,9 @@ func (s *Site) buildNode() error {
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
 		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
 	mc.Chunks, mc.Sealer = s.chunks, s.chunkSealer
+	if err := s.boundResults(&mc); err != nil {
+		return err
+	}
 	if cfg.Results.SecureDelete {
 		mc.Scrub = s.db.Scrub
 	}

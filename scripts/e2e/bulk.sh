@@ -7,13 +7,13 @@ need curl=curl jq=jq sqlite3=sqlite3
 build callee mover
 
 size=${SIZE:-300}
-limit=${LIMIT:-128} # MiB of resident memory of each site
+limit=${LIMIT:-96} # MiB of resident memory of each site
 start_callee
 route_keys=("wait: 1h" "max_body: 64GiB")
 upstream_keys=("max_response: 64GiB" "max_request: 64GiB" "timeout: 10m")
 pipe_keys=("settle: 500ms")
 for s in a b; do declare "${s}_keys"; done
-a_keys=("chunks: {max_bytes: $((size * 4))MiB}") b_keys=("chunks: {max_bytes: $((size * 4))MiB}")
+a_keys=("chunks: {max_bytes: $((size * 8))MiB}") b_keys=("chunks: {max_bytes: $((size * 8))MiB}")
 carrier=mover
 
 # written SITE prints the bytes of packs and frames that a site has put into its outbox.
