@@ -32,6 +32,9 @@ func (c *call) response(resp *http.Response) (*exchange.Response, *exchange.Prob
 	}
 	out := &exchange.Response{Status: resp.StatusCode, Fields: c.fields(resp, fields), Length: length, Exchange: c.r.Exchange}
 	b := &responseBody{call: c, rc: resp.Body, empty: !withBody, resp: resp}
+	if withBody {
+		b.sum = httpfields.NewDigest(fields)
+	}
 	b.idle = time.AfterFunc(c.u.timeout, func() { c.cancel(errBodyLate) })
 	b.idle.Stop()
 	out.Body, out.Trailers = b, b.trailers
@@ -97,6 +100,7 @@ type responseBody struct {
 	read  int64
 	err   error
 	once  sync.Once
+	sum   *httpfields.Digest // nil: the callee told none
 }
 
 func (b *responseBody) Read(p []byte) (int, error) {
@@ -110,8 +114,15 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.rc.Read(p)
 	b.idle.Stop()
 	b.read += int64(n)
+	b.sum.Add(p[:n])
 	if limit := b.call.u.max; limit > 0 && b.read > limit {
 		return max(0, n-int(b.read-limit)), b.fail(&exchange.Abort{Reason: fmt.Sprintf("the response is longer than %d bytes", limit)})
+	}
+	if err == io.EOF {
+		if alg := b.sum.Wrong(); alg != "" {
+			err = &exchange.Abort{Reason: "the server's answer does not have the " + alg + " digest of its Content-Digest"}
+			return n, b.fail(err)
+		}
 	}
 	if err != nil {
 		return n, b.fail(b.abort(err))

@@ -22,6 +22,7 @@ type requestBody struct {
 	read  int64
 	stall time.Duration
 	begun time.Time
+	sum   *httpfields.Digest // nil: the caller told none
 }
 
 // newBody gives out its body, nil where there is none; the limit is checked at once for a declared length.
@@ -36,7 +37,8 @@ func (s *Server) newBody(w http.ResponseWriter, r *http.Request, out *exchange.R
 	if limit > 0 {
 		rc = http.MaxBytesReader(w, rc, limit) // it also has the connection closed
 	}
-	out.Body = &requestBody{rc: rc, ctl: http.NewResponseController(w), r: r, out: out, limit: limit, stall: s.stall, begun: time.Now()}
+	out.Body = &requestBody{rc: rc, ctl: http.NewResponseController(w), r: r, out: out, limit: limit, stall: s.stall, begun: time.Now(),
+		sum: httpfields.NewDigest(out.Fields)}
 	return nil
 }
 
@@ -58,6 +60,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	_ = b.ctl.SetReadDeadline(b.due()) // not every connection can
 	n, err := b.rc.Read(p)
 	b.read += int64(n)
+	b.sum.Add(p[:n])
 	if err == nil {
 		return n, nil
 	}
@@ -66,6 +69,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.out.Trailers = httpfields.Trailers(httpfields.FromHeader(b.r.Trailer))
 		if bad := httpfields.Check(b.out.Trailers); bad != nil {
 			return n, exchange.Problemf(exchange.CodeFieldsLarge, "trailers: %v", bad)
+		}
+		if alg := b.sum.Wrong(); alg != "" {
+			return n, exchange.Problemf(exchange.CodeDigest, "the body of %d bytes does not have the %s digest of Content-Digest", b.read, alg)
 		}
 		return n, io.EOF
 	}

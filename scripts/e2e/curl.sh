@@ -107,6 +107,7 @@ problem() { # WHAT STATUS CODE CURL-ARGS...: hoft's own answer, as problem detai
   is "$what: $slug" "$(sed '$d' <<<"$body" | jq -r .code)" "$slug"
 }
 head -c 16777217 /dev/zero >"$work/body"
+problem "a body without its digest" 400 digest-mismatch -H 'Content-Digest: sha-256=:AAAAqy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:' --data-binary 'x' "$via/echo"
 problem "a body above the limit" 413 body-too-large --data-binary @"$work/body" "$via/echo"
 problem "the same without a length" 413 body-too-large -T - "$via/echo" <"$work/body"
 problem "a body above the route's limit" 413 body-too-large --data-binary "$(printf 'x%.0s' {1..1025})" "$front/small/echo"
