@@ -189,6 +189,9 @@ func (s *screen) exchange(x *inspect.Exchange) error {
 	for i := range x.Sides {
 		s.side(&x.Sides[i])
 	}
+	for i := range x.Transfers {
+		s.transfer(&x.Transfers[i])
+	}
 	for _, m := range x.Sent {
 		acked := "not acknowledged"
 		if m.Acked != nil {

@@ -26,6 +26,8 @@ type Exchange struct {
 	Sent     []Outgoing `json:"sent"`
 	Received []Incoming `json:"received"`
 	Told     []Callback `json:"callbacks,omitempty"`
+	// Transfers is what of its long bodies is on its way.
+	Transfers []Transfer `json:"transfers"`
 }
 
 // Callback is a message to a receiver outside.
@@ -111,6 +113,7 @@ var ErrUnknown = errors.New("no such exchange")
 // Calls is what is needed of a store to tell of a call; store.ReadOnly has it.
 type Calls interface {
 	Files
+	Bulk
 	Exchange(ctx context.Context, id [16]byte, side store.Side) (store.Exchange, error)
 	OutboxExchange(ctx context.Context, exchange [16]byte) ([]store.Out, error)
 	InboxExchange(ctx context.Context, exchange [16]byte) ([]store.In, error)
@@ -119,7 +122,8 @@ type Calls interface {
 
 // Call reads what the state knows of an exchange: ErrUnknown when nothing.
 func Call(ctx context.Context, id exchange.ID, k Keys, db Calls, o Options) (*Exchange, error) {
-	x := &Exchange{Schema: ExchangeSchema, ID: id.String(), Sides: []Side{}, Sent: []Outgoing{}, Received: []Incoming{}}
+	x := &Exchange{Schema: ExchangeSchema, ID: id.String(), Sides: []Side{}, Sent: []Outgoing{}, Received: []Incoming{}, Transfers: []Transfer{}}
+	var peers []identity.ID
 	for _, side := range []store.Side{store.SideIngress, store.SideEgress} {
 		row, err := db.Exchange(ctx, id, side)
 		if errors.Is(err, store.ErrNotFound) {
@@ -129,6 +133,9 @@ func Call(ctx context.Context, id exchange.ID, k Keys, db Calls, o Options) (*Ex
 			return nil, err
 		}
 		x.Sides = append(x.Sides, sideOf(row, &k, o))
+		if !slices.Contains(peers, row.Peer) {
+			peers = append(peers, row.Peer)
+		}
 	}
 	if err := x.addSent(ctx, id, &k, db); err != nil {
 		return nil, err
@@ -137,6 +144,9 @@ func Call(ctx context.Context, id exchange.ID, k Keys, db Calls, o Options) (*Ex
 		return nil, err
 	}
 	if err := x.addCallbacks(ctx, id, db); err != nil {
+		return nil, err
+	}
+	if err := x.addTransfers(ctx, id, peers, &k, db, o.Now); err != nil {
 		return nil, err
 	}
 	if len(x.Sides)+len(x.Sent)+len(x.Received) == 0 {
