@@ -62,8 +62,13 @@ func tokenClient(c *config.OAuth2, blocked []netip.AddrPort) (*http.Client, erro
 	}, nil
 }
 
-// owner is for whom cookies are kept: a caller at a peer.
-func owner(r *exchange.Request) string { return r.Peer.String() + "/" + r.Client }
+// owner is for whom cookies are kept: a caller at a peer, by its name or else by its address. The peer vouches for both.
+func owner(r *exchange.Request) string {
+	if r.Owner != "" {
+		return r.Peer.String() + "/name/" + r.Owner
+	}
+	return r.Peer.String() + "/address/" + r.Client
+}
 
 // where is the URL of the call as cookies see it.
 func (u *upstream) where(r *exchange.Request) *url.URL {

@@ -131,11 +131,14 @@ func TestCredentialsStay(t *testing.T) {
 			t.Errorf("call %d: %s", i, all)
 		}
 	}
-	other := get("/")
-	other.Client = "10.0.0.2"
-	do(t, e, other)
-	if got := <-seen; strings.Contains(got, "session") {
-		t.Errorf("another caller: %s", got)
+	for _, change := range []func(*exchange.Request){func(r *exchange.Request) { r.Client = "10.0.0.2" }, func(r *exchange.Request) { r.Owner = "10.0.0.1" }} {
+		other := get("/")
+		other.Client = "10.0.0.1"
+		change(other)
+		do(t, e, other)
+		if got := <-seen; strings.Contains(got, "session") {
+			t.Errorf("another caller: %s", got)
+		}
 	}
 	trace := get("/")
 	trace.Method = "TRACE"

@@ -98,7 +98,7 @@ func (m *Manager) await(ctx context.Context, c *call, wait time.Duration) (*Resp
 // accept makes the request durable; from then on it is answered or reported failed.
 func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, inline []byte, size int64, now time.Time) error {
 	data := &reqData{Exchange: c.id, Attempt: 1, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
-		Fields: r.Fields, Trailers: r.Trailers, Length: r.Length, Client: r.Client, At: now.UnixMilli(), Keyed: r.Key != "", Plain: r.NoCompress, Oep: m.loop.Epoch(r.Peer)}
+		Fields: r.Fields, Trailers: r.Trailers, Length: r.Length, Client: r.Client, Caller: r.Owner, At: now.UnixMilli(), Keyed: r.Key != "", Plain: r.NoCompress, Oep: m.loop.Epoch(r.Peer)}
 	if size > int64(len(inline)) {
 		data.Parts = size
 	}

@@ -142,7 +142,7 @@ func (m *Manager) admit(j *job) *Problem {
 func (m *Manager) request(j *job) *Request {
 	r := j.req
 	q := &Request{Exchange: j.id, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
-		Fields: r.Fields, Trailers: r.Trailers, Client: r.Client, Length: r.Length, Deadline: j.expires, Attempt: j.try,
+		Fields: r.Fields, Trailers: r.Trailers, Client: r.Client, Owner: r.Caller, Length: r.Length, Deadline: j.expires, Attempt: j.try,
 		Size: max(r.Parts, int64(len(j.inline)))}
 	return q
 }

@@ -93,8 +93,8 @@ type Request struct {
 	Deadline time.Time // not begun after it; zero: none
 	Key      string    // the caller's own Idempotency-Key field, "" if none
 	Attempt  int       // at the egress: 1 for the first try
+	Owner    string    // the caller's identity, "" if anonymous
 	// What follows counts at the ingress only.
-	Owner     string // the caller's identity, "" if anonymous
 	Strict    bool   // a call with the key of one that runs is refused, not joined to it
 	Transient bool   // what is stored for it goes at its end
 	Callback  string // where the outcome is sent, "" for nowhere; Notify: each stage too

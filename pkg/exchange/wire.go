@@ -33,6 +33,8 @@ type reqData struct {
 	// Parts is how many bytes came in body messages; 0 when the body is inline.
 	Parts  int64  `json:"parts,omitzero"`
 	Client string `json:"client,omitzero"`
+	// Caller is the caller's name, where it showed one.
+	Caller string `json:"caller,omitzero"`
 	// At is when the request was accepted, by the sender's clock; TTL is what was left then until its deadline, 0 for none.
 	At  int64 `json:"at"`
 	TTL int64 `json:"ttl,omitzero"`
