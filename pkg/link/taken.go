@@ -22,6 +22,8 @@ type taken struct {
 	looking bool
 	look    time.Time     // when the outbox is to be looked at; zero: no need
 	looked  time.Time     // when it was
+	asked   time.Time     // when the look under way was asked for
+	cost    time.Duration // what the last one took
 	pause   time.Duration // between looks while nothing is taken
 }
 
@@ -87,7 +89,8 @@ func (f *file) since() time.Time {
 // wantLook has the outbox looked at, unless that was just done.
 func (l *Link) wantLook(at time.Time) {
 	t := &l.taken
-	if soonest := t.looked.Add(max(t.pause, timerGranularity)); at.Before(soonest) {
+	// A listing that takes long, of a folder with much in it or far away, is made for a fifth of the time at most.
+	if soonest := t.looked.Add(min(max(t.pause, timerGranularity, 4*t.cost), lookPauseMax)); at.Before(soonest) {
 		at = soonest
 	}
 	if t.look.IsZero() || at.Before(t.look) {
@@ -101,7 +104,7 @@ func (l *Link) Look(now time.Time) bool {
 	if l.stopped != "" || t.looking || t.look.IsZero() || now.Before(t.look) {
 		return false
 	}
-	t.looking = true
+	t.looking, t.asked = true, now
 	return true
 }
 
@@ -124,6 +127,9 @@ func (l *Link) Looked(now time.Time, present []uint64) {
 	there := make(map[uint64]bool, len(present))
 	for _, seq := range present {
 		there[seq] = true
+	}
+	if t.looking {
+		t.cost = now.Sub(t.asked)
 	}
 	t.look, t.looked, t.looking = time.Time{}, now, false
 	stuck := false

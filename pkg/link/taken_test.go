@@ -2,6 +2,8 @@ package link_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,6 +77,27 @@ func TestTakenAndLostIsSentAgain(t *testing.T) {
 	w.mute[0] = false
 	if took := w.until("acknowledged", a.holdsNothing); took > time.Second {
 		t.Errorf("it took %v of simulated time", took)
+	}
+}
+
+// TestDearLooksAreSpacedOut: a listing that takes long is made for a fifth of the time at most.
+func TestDearLooksAreSpacedOut(t *testing.T) {
+	w := carried(t, moves)
+	a := w.sides[0]
+	w.halted = true
+	a.accept("waits")
+	for !a.l.Look(w.now) {
+		w.now = maxTime(a.l.Deadline(w.now), w.now.Add(time.Microsecond))
+		a.l.Tick(w.now)
+	}
+	const took = 10 * time.Second
+	w.now = w.now.Add(took)
+	a.l.Looked(w.now, slices.Sorted(maps.Keys(a.outbox)))
+	for until := w.now.Add(4 * took); w.now.Before(until); w.now = w.now.Add(time.Second / 4) {
+		a.l.Tick(w.now)
+		if a.l.Look(w.now) {
+			t.Fatalf("looked again %v before it was due", until.Sub(w.now))
+		}
 	}
 }
 
