@@ -301,8 +301,8 @@ func (l *Link) Deadline(now time.Time) time.Time {
 			at = t
 		}
 	}
-	if l.writing != nil || l.stopped != "" {
-		return at
+	if l.writing != nil || l.stopped != "" || l.nextSeq >= l.reserved {
+		return at // the end of the write, or of the commit that reserves file numbers, comes first
 	}
 	if !l.retryAt.IsZero() && now.Before(l.retryAt) {
 		return l.retryAt
