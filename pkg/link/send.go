@@ -107,11 +107,11 @@ func (l *Link) Next(now time.Time) *Frame {
 	return fr
 }
 
-// inTransit counts the files that are not given up yet.
+// inTransit counts the files with messages that are not given up yet.
 func (l *Link) inTransit() int {
 	n := 0
 	for _, f := range l.files {
-		if !f.lost {
+		if !f.lost && f.pending > 0 {
 			n++
 		}
 	}
