@@ -125,6 +125,9 @@ func (l *Link) take(most Prio, limit int, onlySmall bool) []*item {
 	if onlySmall {
 		limit = smallFrame
 	}
+	if l.peerFull {
+		return l.takeLowest(limit, onlySmall)
+	}
 	size := 0
 	for p := range most + 1 {
 		q := l.queues[p]
@@ -146,6 +149,33 @@ func (l *Link) take(most Prio, limit int, onlySmall bool) []*item {
 		l.queues[p] = keep
 	}
 	return out
+}
+
+// takeLowest picks queued messages by their ids, whatever their priority: a peer that takes no new range needs the
+// lowest ones to close its gaps (PROTOCOL "The link").
+func (l *Link) takeLowest(limit int, onlySmall bool) []*item {
+	var out []*item
+	for size := 0; ; {
+		var q *[]*item
+		for p := range l.queues {
+			r := &l.queues[p]
+			for len(*r) > 0 && (*r)[0].done {
+				(*r)[0].queued = false
+				*r = (*r)[1:]
+			}
+			if len(*r) > 0 && (q == nil || (*r)[0].ID < (*q)[0].ID) {
+				q = r
+			}
+		}
+		if q == nil || (*q)[0].ID > l.committed || (size > 0 || onlySmall) && size+len((*q)[0].Data) > limit {
+			return out
+		}
+		x := (*q)[0]
+		*q = (*q)[1:]
+		x.queued = false
+		size += len(x.Data)
+		out = append(out, x)
+	}
 }
 
 // lines packs messages into lines and encodes their claims. Ids ascend within a line.

@@ -98,10 +98,11 @@ func TestLargeFilesThatVanish(t *testing.T) {
 		t.Errorf("safe size %d is below the floor", safe)
 	}
 	s := w.sides[0]
-	lost := s.l.Stats().FilesLost + s.l.Stats().Timeouts
-	written := s.l.Stats().FilesWritten
+	// Files that only overtook each other count as lost until they are seen: those are not meant.
+	gone := func() uint64 { st := s.l.Stats(); return st.FilesLost + st.Timeouts - st.Spurious }
+	lost, written := gone(), s.l.Stats().FilesWritten
 	w.pump(4<<20, func(s *side) bool { return s.l.Stats().FilesWritten > written+100 })
-	if n := s.l.Stats().FilesLost + s.l.Stats().Timeouts - lost; n > 5 {
+	if n := int(gone() - lost); n > 5 {
 		t.Errorf("%d of 100 files were lost after it was learned", n)
 	}
 }
