@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"slices"
 	"time"
 	"unique"
 
@@ -322,3 +323,17 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 		}
 	}
 }
+
+// OwnReset implements node.Handler: this site was set back to an older state, or runs twice. An answer that came
+// meanwhile is gone here and, acked, at the peer as well. So the peer is asked again, under a higher attempt, and
+// decides by what it remembers (PROTOCOL "Epochs"); a request that was not acked goes out again by itself.
+func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
+	for _, c := range inOrder(m.calls) {
+		if c.peer == peer && !slices.ContainsFunc(m.rows(c), openRequest) {
+			m.sendAgain(s, c)
+		}
+	}
+}
+
+// openRequest says whether an outbox row is a request that is not acked.
+func openRequest(r store.Out) bool { return r.Kind == frame.KindReq && r.Acked.IsZero() }

@@ -18,6 +18,7 @@ type Changes struct {
 	WrittenRefs  []Ref        // what messages written for the first time belong to
 	PeerReset    bool         // the peer lost its state (its epoch grew): what is unanswered must be decided anew
 	FirstContact bool         // the peer's epoch became known
+	OwnReset     bool         // our own state was set back: what was acked may have been forgotten here
 }
 
 // Acked tells of one message that the peer has stored.

@@ -118,6 +118,7 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 		return
 	}
 	l.forced, l.events.SelfBehind = true, now
+	l.changes.OwnReset = true
 	ep := max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
 	if top != 0 {
 		ep = max(ep, top/frame.SeqPerEpoch+1000)

@@ -54,6 +54,8 @@ type Handler interface {
 	Acked(s *Step, peer identity.ID, a link.Acked)
 	// PeerReset tells that the peer lost its state.
 	PeerReset(s *Step, peer identity.ID)
+	// OwnReset tells that a peer has seen a later life of this site: what was received and acked in it is gone.
+	OwnReset(s *Step, peer identity.ID)
 	// Tick is called when Deadline is reached.
 	Tick(s *Step)
 	// Deadline is when Tick is wanted; zero: not.
@@ -231,7 +233,7 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 			c.drainBulk(now, peer)
 		}
 	}
-	if len(ch.WrittenRefs)+len(ch.AckedRefs) == 0 && !ch.PeerReset {
+	if len(ch.WrittenRefs)+len(ch.AckedRefs) == 0 && !ch.PeerReset && !ch.OwnReset {
 		return
 	}
 	s := &Step{Now: now, core: c}
@@ -247,6 +249,9 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 	}
 	if ch.PeerReset {
 		c.handler.PeerReset(s, peer)
+	}
+	if ch.OwnReset {
+		c.handler.OwnReset(s, peer)
 	}
 	s.merge()
 }
