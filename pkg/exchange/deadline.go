@@ -61,9 +61,18 @@ func (m *Manager) endOverdue(s *node.Step) {
 		c.deadline = time.Time{} // looked at once
 		if c.reqID != 0 && !s.Link(c.peer).MayBeWritten(c.reqID) {
 			m.takeBack(s, c)
-			m.fail(s, c, Problemf(CodeDeadline, "the deadline passed before the request could be sent"))
+			m.fail(s, c, c.overdue())
 		}
 	}
+}
+
+// overdue is how a call ends whose deadline passed before its request was written: the newest sending of it, for an
+// earlier one may have come to a site that lost its state since.
+func (c *call) overdue() *Problem {
+	if c.sent > 1 {
+		return Problemf(CodeUncertain, "the deadline passed before the request could be sent again; the server may have acted on it")
+	}
+	return Problemf(CodeDeadline, "the deadline passed before the request could be sent")
 }
 
 // takeBack withdraws a request that was not written; parts of its body that were are given up at the far side.

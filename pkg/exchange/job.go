@@ -162,7 +162,7 @@ func (m *Manager) begin(s *node.Step, j *job, fresh bool) {
 // intend makes it durable that the callee is about to be called; only then it is called.
 func (m *Manager) intend(s *node.Step, j *job) {
 	if !j.expires.IsZero() && s.Now.After(j.expires) {
-		p := Problemf(CodeDeadline, "the deadline passed before the call was begun")
+		p := j.overdue()
 		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 		return
@@ -185,6 +185,14 @@ func (m *Manager) intend(s *node.Step, j *job) {
 			j.stop = m.tasks.run(func(ctx context.Context) { m.perform(ctx, j) })
 		}
 	})
+}
+
+// overdue is how a job ends whose deadline has passed. Only of a first try is it certain that nobody was called.
+func (j *job) overdue() *Problem {
+	if j.try > 0 || j.req.Attempt > 1 {
+		return Problemf(CodeUncertain, "the deadline passed before the call could be made again; the server may have acted on an earlier try")
+	}
+	return Problemf(CodeDeadline, "the deadline passed before the call was begun")
 }
 
 // put writes the job's row.

@@ -127,6 +127,7 @@ type item struct {
 	file   *file // the file that carries it, nil while none does
 	queued bool
 	sent   bool // was in a file that may have been seen
+	given  bool // was given out to be written: it may be in the pipe before the outcome is told, and whatever it is
 	done   bool // acked or withdrawn
 }
 

@@ -101,6 +101,7 @@ func (l *Link) Next(now time.Time) *Frame {
 		f.answers = f.answers && (x.Kind == frame.KindRes || x.Kind == frame.KindStage)
 		w.bytes += len(x.Data)
 		f.ids.Add(x.ID, x.ID)
+		x.given = true
 	}
 	l.writing = w
 	l.ackDue, l.urgentAck, l.answerDue = time.Time{}, false, false

@@ -210,7 +210,7 @@ func (l *Link) MayBeWritten(id uint64) bool {
 		return true
 	}
 	if x := l.items[id]; x != nil {
-		return x.sent
+		return x.sent || x.given
 	}
 	return id < l.run.FirstID || l.done.Contains(id)
 }
