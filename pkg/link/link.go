@@ -211,6 +211,7 @@ type Link struct {
 	answers   bucket // frames that answer a wrong pair
 	answerDue bool
 	runFloor  uint64 // what earlier runs of the peer said they have without a gap
+	met       bool   // the peer has seen a file of this run, and so what this run began with
 	fork      bool   // the peer is told that its state is doubled or was set back
 	begun     bool   // the own epoch began with this run, without any state
 	forced    bool   // a new own epoch was opened in this run

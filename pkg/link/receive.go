@@ -69,7 +69,12 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		if len(c.Msg) > 0 && in.Seq > l.top {
 			l.loss.heard()
 		}
-		l.advanceBase(c.Base)
+		// What the peer no longer holds is believed only by a run that the peer has met: an older copy of our state
+		// would learn from it to ack what it never had, and nobody would notice that it is one.
+		l.met = l.met || c.Rx != nil && c.Rx.Top >= l.run.FirstSeq
+		if l.met {
+			l.advanceBase(c.Base)
+		}
 		for i := range c.Msg {
 			if l.accept(c.Msg[i].ID) {
 				out = append(out, Delivery{c.Msg[i], l.st.PeerEpoch, time.Unix(c.Iat, 0)})
