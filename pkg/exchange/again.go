@@ -51,6 +51,11 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 	}
 	unacked := unackedIDs(rows)
 	c.sent++
+	sent := c.sent
+	s.Store().PatchExchange(c.id, store.SideIngress, store.Patch{Attempt: &sent})
+	if Repeatable(c.method) && (c.waiter == nil || !c.waiter.passedOn()) {
+		m.attempt(s, c, c.sent*attemptsPerRequest) // what came so far may be of another call than what will come
+	}
 	rows = newest(rows)
 	for _, r := range rows {
 		tail, err := retail(r.Data, c.sent)

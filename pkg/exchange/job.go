@@ -35,6 +35,9 @@ type job struct {
 	called  time.Time
 	expires time.Time          // not begun after it; zero: no deadline
 	stop    context.CancelFunc // ends the call
+	begun   bool               // a part of the answer was sent
+	over    bool               // concluded, not yet durably
+	again   *reqData           // a higher attempt of the request that came during the call
 	told    bool
 	// canceled says that the caller gave it up between intent and call.
 	canceled bool
@@ -63,18 +66,22 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 		return nil, err
 	}
 	j := m.jobs[r.Exchange]
-	if j != nil && (j.req != nil || j.peer != d.Peer) {
-		return nil, nil // known and under way: its answer will come
+	if j != nil && j.peer != d.Peer {
+		return nil, nil
 	}
 	inline, err := (&d.Message).Plain()
 	if err != nil {
 		return nil, err
 	}
+	if j != nil && j.req != nil {
+		return m.askedAgain(s, j, r, inline), nil
+	}
 	if j == nil {
-		if done := m.known(s, d, r); done {
+		tries, done := m.known(s, d, r)
+		if done {
 			return nil, nil
 		}
-		j = &job{id: r.Exchange, peer: d.Peer}
+		j = &job{id: r.Exchange, peer: d.Peer, try: tries}
 	}
 	j.req, j.inline, j.arrived = r, inline, s.Now
 	j.window.open(r.Win)
@@ -98,33 +105,76 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 //
 // A message comes once per epoch pair, so a request that was accepted in the present epoch and is sent
 // for the first time is new; only what is sent again, or dates from an older epoch, is looked up.
-func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) bool {
+//
+// tries is how often the call was made before; a new try has a higher number, so that no part of an old answer can be
+// taken for one of the new.
+func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, done bool) {
 	if _, gone := m.gone[r.Exchange]; !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch {
-		return false
+		return 0, false
 	}
 	delete(m.gone, r.Exchange)
 	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
 	switch {
 	case err == nil && row.State == StateCanceled:
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeCanceled, "canceled before it began"), s.Now)
-		return true
+		return 0, true
 	case err == nil && row.Attempt == 0:
-		return false // never begun
+		return 0, false // never begun
 	case err == nil && m.mayRepeat(r):
-		return false
+		return row.Attempt, false
 	case err == nil:
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
 			Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"), s.Now)
-		return true
+		return 0, true
 	case !errors.Is(err, store.ErrNotFound):
 		m.cfg.Log.Error().Stringer("exchange", r.Exchange).Err(err).Msg("cannot look up an exchange")
 	}
 	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && IDTime(r.Exchange).Before(m.horizon) {
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
 			Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already"), s.Now)
-		return true
+		return 0, true
 	}
-	return false
+	return 0, false
+}
+
+// askedAgain takes a request whose job is under way already: what it asks for will come, but under which number? A
+// peer that was set back has forgotten what it had of the answer; one that thinks us so has dropped it. Both say so by
+// a higher attempt.
+func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
+	if r.Attempt <= j.req.Attempt {
+		return nil
+	}
+	if j.over {
+		return m.askedAfter(s, j, r, inline)
+	}
+	if j.state != jobCalling {
+		j.req = r // nothing was answered yet
+	} else if !m.mayRepeat(r) && !j.begun {
+		return nil // its answer has yet to begin, and will come whole
+	} else {
+		j.again = r // when the present call has ended
+	}
+	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
+}
+
+// askedAfter is askedAgain for a job that has been concluded, but not durably so.
+func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
+	switch {
+	case m.mayRepeat(r) && r.Parts == 0:
+		next := &job{id: j.id, peer: j.peer, req: r, inline: inline, try: j.try, arrived: s.Now, expires: j.expires}
+		m.jobs[j.id] = next
+		m.put(s, next, StageArrived)
+		m.begin(s, next, false)
+		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
+	case m.mayRepeat(r) || j.begun:
+		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+	}
+	return nil // its answer has just been sent, and will come whole
+}
+
+// answerLost is how a call ends that was made, and whose answer cannot be had any more.
+func answerLost() *Problem {
+	return Problemf(CodeUncertain, "the call was made, and its answer was lost by the site that asked for it")
 }
 
 func (m *Manager) mayRepeat(r *reqData) bool {

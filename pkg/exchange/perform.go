@@ -64,7 +64,7 @@ func (m *Manager) answer(ctx context.Context, j *job, resp *Response) {
 		return
 	}
 	msg.Must = true
-	if m.loop.Do(func(s *node.Step) { _ = s.Send(j.peer, msg) }) != nil {
+	if m.loop.Do(func(s *node.Step) { j.begun = true; _ = s.Send(j.peer, msg) }) != nil {
 		return
 	}
 	size := int64(len(first))
@@ -121,6 +121,9 @@ func (m *Manager) conclude(j *job, status int, size int64, p *Problem, send func
 
 func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *Problem, send func(*node.Step)) {
 	send(s)
+	if m.repeat(s, j) {
+		return
+	}
 	stage, state, now, nothing := StageAnswered, StateSucceeded, s.Now, int64(0)
 	patch := store.Patch{Stage: &stage, State: &state, Status: &status, ResBytes: &size, Ended: &now, Content: &nothing}
 	if p != nil {
@@ -142,6 +145,25 @@ func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *P
 			delete(m.jobs, j.id) // only now: until here a repeated request must not find it unknown
 		}
 	})
+	j.over = true
+}
+
+// repeat makes a call once more whose request came again while it was under way: the answer that has just been sent
+// may be void to its caller's site. Where it must not be repeated, what that site no longer has is gone.
+func (m *Manager) repeat(s *node.Step, j *job) bool {
+	if j.again == nil {
+		return false
+	}
+	if !m.mayRepeat(j.again) {
+		m.refuse(s, j.peer, j.id, j.again.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+		return false
+	}
+	next := &job{id: j.id, peer: j.peer, req: j.again, inline: j.inline, have: j.have, try: j.try, arrived: s.Now, expires: j.expires}
+	m.jobs[j.id] = next
+	m.put(s, next, StageArrived)
+	m.release(s, j)
+	m.begin(s, next, false)
+	return true
 }
 
 // release frees the job's slot and starts the next that waits for it.
