@@ -150,8 +150,12 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		return nil, err
 	}
 	c := m.calls[b.Exchange]
-	if c == nil {
+	switch {
+	case c == nil && b.Attempt == 0:
 		return m.onRequestBody(s, d, b)
+	case c == nil: // of an answer to a call that has ended
+		m.dropped.Add(1)
+		return nil, nil
 	}
 	if c.peer != d.Peer || !m.attempt(s, c, b.Attempt) {
 		return nil, nil
@@ -221,8 +225,12 @@ func (m *Manager) onAbort(s *node.Step, d *node.Delivery) error {
 		return err
 	}
 	c := m.calls[a.Exchange]
-	if c == nil {
+	switch {
+	case c == nil && a.Attempt == 0:
 		m.dropRequest(s, d.Peer, a.Exchange)
+		return nil
+	case c == nil: // of an answer to a call that has ended: what is stored of it stays
+		m.dropped.Add(1)
 		return nil
 	}
 	if c.peer != d.Peer || !m.attempt(s, c, a.Attempt) {

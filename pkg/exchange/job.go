@@ -118,10 +118,13 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 	case err == nil && row.State == StateCanceled:
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeCanceled, "canceled before it began"), s.Now)
 		return 0, true
+	case err == nil && r.Parts > 0 && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(row.Problem, "%s", row.Detail), s.Now)
+		return 0, true
 	case err == nil && row.Attempt == 0:
 		return 0, false // never begun
-	case err == nil && m.mayRepeat(r):
-		return row.Attempt, false
+	case err == nil && m.mayRepeat(r) && (r.Parts == 0 || row.Ended.IsZero()):
+		return row.Attempt, false // parts of its body that came before it were not kept
 	case err == nil:
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
 			Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"), s.Now)
