@@ -1,0 +1,366 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/pipe"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// proc is one run of a site's process: what node.Node and pkg/site assemble, without their goroutines.
+type proc struct {
+	w      *World
+	site   *site
+	n      int           // of all runs
+	born   time.Duration // when
+	db     *store.Mem
+	pipe   *pipe.Mem
+	core   *node.Core
+	reader *node.Reader
+	m      *exchange.Manager
+	seal   sealing
+	stop   context.CancelFunc
+	due    time.Duration // when the core wants a tick; -1: never
+	late   int           // ticks in a row without time passing
+
+	rows  map[identity.ID]store.Link // as committed
+	taken map[received]bool          // message ids handed to the layer above in this run
+
+	epochs map[identity.ID]*atomic.Uint64
+	mu     sync.Mutex
+	queue  []func(*node.Step)
+	dead   bool
+}
+
+var errDead = errors.New("the process has ended")
+
+// start runs a process on a state folder.
+func (s *site) start(disk *store.Mem) *proc {
+	w := s.w
+	w.report.Crashes++ // counted by starts; the first of each site is taken off at the end
+	p := &proc{w: w, site: s, n: w.report.Crashes, born: w.now(), db: disk, due: -1, rows: map[identity.ID]store.Link{},
+		taken: map[received]bool{}, epochs: map[identity.ID]*atomic.Uint64{}}
+	w.trace.say(w, "%s starts as run %d", s.name, p.n)
+	peers := s.others()
+	for _, id := range peers {
+		p.epochs[id] = new(atomic.Uint64)
+	}
+	var err error
+	if p.pipe, err = pipe.OpenMem(pipe.Options{Self: s.id, Peers: peers, Outbox: "/o", Inbox: "/i", Keep: w.plan.Keep}, s.out, s.in); err != nil {
+		panic(err)
+	}
+	p.seal = w.sealingOf(s)
+	opt := node.Options{Self: s.id, Opener: p.seal, Pipe: p.pipe, Store: p.db, Log: zerolog.Nop(), Link: p.linkConfig(),
+		Limits: node.Limits{OutboxMessages: 10_000, OutboxBytes: 64 << 20},
+		Rand:   func() *rand.Rand { return rand.New(rand.NewPCG(w.rnd.Uint64(), w.rnd.Uint64())) }}
+	names := map[identity.ID]string{}
+	for _, id := range peers {
+		names[id] = w.byID(id).name
+		opt.Peers = append(opt.Peers, node.Peer{ID: id, Name: names[id], Sealer: p.seal.to(id)})
+	}
+	p.reader = node.NewReader(opt)
+	p.m = exchange.NewManager(exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Upstreams: callee{p}, Now: p.now,
+		Honoured: func(up string) bool { return up == honoured }, Log: zerolog.Nop()}, p, p.db)
+	p.readRows()
+	core, err := node.LoadCore(context.Background(), opt, watched{p.m, p}, p.now())
+	if err != nil {
+		w.fail("start", "%s cannot start: %v", s.name, err)
+		return nil
+	}
+	core.Between = func() { synctest.Wait() }
+	core.Panics = func(d *node.Delivery, v any, stack []byte) { w.fail("panic", "%s: %v\n%s", s.name, v, stack) }
+	p.core = core
+	p.publish()
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	s.procs = append(s.procs, p)
+	if w.plan.Expires {
+		go p.m.Expire(ctx)
+	}
+	w.stir(p)
+	return p
+}
+
+// remember is how long a callees' side knows what it executed; results are kept longer than any run lasts.
+const remember = 200 * 24 * time.Hour
+
+func (p *proc) linkConfig() link.Config {
+	pl := &p.w.plan
+	return link.Config{Caps: exchange.Caps(), Heartbeat: pl.Heartbeat, WindowMessages: pl.Window, MaxRanges: pl.MaxRanges, MaxFiles: pl.MaxFiles, FrameBytes: pl.FrameBytes}
+}
+
+// crash ends the process as a power cut does: what was not committed is gone.
+func (p *proc) crash() {
+	w, s := p.w, p.site
+	w.trace.say(w, "%s run %d ends", s.name, p.n)
+	p.mu.Lock()
+	p.dead = true
+	p.queue = nil
+	p.mu.Unlock()
+	disk := p.db.Clone()
+	p.db.Close()
+	for i, q := range s.procs {
+		if q == p {
+			s.procs = append(s.procs[:i:i], s.procs[i+1:]...)
+		}
+	}
+	for _, c := range w.calls {
+		if c.proc == p {
+			c.letGo()
+		}
+	}
+	p.stop()
+	p.m.Close()
+	synctest.Wait()
+	s.disk = disk
+}
+
+// Do implements exchange.Loop.
+func (p *proc) Do(fn func(*node.Step)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return errDead
+	}
+	p.queue = append(p.queue, fn)
+	p.w.poke()
+	return nil
+}
+
+// Epoch implements exchange.Loop.
+func (p *proc) Epoch(peer identity.ID) uint64 {
+	if e := p.epochs[peer]; e != nil {
+		return e.Load()
+	}
+	return 0
+}
+
+func (p *proc) publish() {
+	for id, e := range p.epochs {
+		own, _ := p.core.Link(id).Epoch()
+		e.Store(own)
+	}
+}
+
+// stir has the process looked at before time passes.
+func (w *World) stir(p *proc) {
+	w.mu.Lock()
+	w.stirred[p] = true
+	w.mu.Unlock()
+}
+
+// takeQueue gives what goroutines want done in the loop, and whether the process wants to be looked at.
+func (p *proc) takeQueue() (q []func(*node.Step), stirred bool) {
+	p.mu.Lock()
+	q, p.queue = p.queue, nil
+	p.mu.Unlock()
+	p.w.mu.Lock()
+	stirred = p.w.stirred[p]
+	delete(p.w.stirred, p)
+	p.w.mu.Unlock()
+	return q, stirred
+}
+
+// pump does what the loop of a node does between two sleeps; it says whether there was anything to do.
+func (p *proc) pump() bool {
+	q, stirred := p.takeQueue()
+	if p.dead || len(q) == 0 && !stirred {
+		return false
+	}
+	for _, fn := range q {
+		p.core.Do(p.now(), fn)
+		synctest.Wait()
+	}
+	p.turn()
+	return true
+}
+
+// turn lets time pass for the core where it asked for it, and carries out what it wants.
+func (p *proc) turn() {
+	now := p.now()
+	if at := p.core.Deadline(now); !at.IsZero() && !now.Before(at) {
+		p.core.Tick(now)
+		synctest.Wait()
+	}
+	e := p.core.Take(now)
+	p.publish()
+	p.carryOut(e)
+	p.checkBounds()
+	if at := p.core.Deadline(now); at.IsZero() {
+		p.due = -1
+	} else {
+		p.due = p.w.now() + max(at.Sub(now), 0)
+	}
+}
+
+// tick is called when the time has come that the core waited for.
+func (p *proc) tick() {
+	before := p.w.now()
+	p.turn()
+	if p.due != before {
+		p.late = 0
+		return
+	}
+	// The real loop would turn without rest; here time must pass for anything to happen.
+	if p.late++; p.late > 1000 {
+		p.w.fail("busy", "%s: the core wants to be woken at a time that has passed, again and again", p.site.name)
+	}
+	p.due += 10 * time.Microsecond
+}
+
+// carryOut has done what the core wants, each thing a moment later.
+func (p *proc) carryOut(e node.Effects) {
+	if c := e.Commit; c != nil {
+		p.commit(c)
+	}
+	for _, wr := range e.Writes {
+		p.write(wr)
+	}
+	for _, l := range e.Loads {
+		p.later(20*time.Microsecond, time.Millisecond, func() {
+			rows, err := p.db.Outbox(context.Background(), l.Peer, l.After, l.N)
+			p.core.Loaded(l, rows, err)
+		})
+	}
+	if len(e.Remove)+len(e.Consume) > 0 {
+		p.later(20*time.Microsecond, 2*time.Millisecond, func() { p.clean(e.Remove, e.Consume) })
+	}
+}
+
+// later plans something of this process: it does not happen when the process ends before. Then the loop turns.
+func (p *proc) later(lo, hi time.Duration, fn func()) {
+	p.w.after(p.w.between(lo, hi), func() {
+		if p.dead {
+			return
+		}
+		fn()
+		if !p.dead {
+			p.w.stir(p)
+		}
+	})
+}
+
+// commit has a batch made durable, and a moment later the core told.
+func (p *proc) commit(c *node.Commit) {
+	w := p.w
+	most := 2 * time.Millisecond
+	if w.plan.SlowCommits && w.chance(0.2) {
+		most = 300 * time.Millisecond
+	}
+	p.later(50*time.Microsecond, most, func() {
+		if w.crashNow(p) {
+			return // not durable
+		}
+		err := store.ErrFull
+		if !p.site.full {
+			err = p.db.Apply(c.Batch)
+		}
+		w.trace.note(w, 'C', uint64(p.n), uint64(c.Batch.Len()))
+		if err == nil {
+			p.readRows()
+			p.checkCommitted()
+		} else if !errors.Is(err, store.ErrFull) {
+			w.fail("commit", "%s: %v", p.site.name, err)
+		}
+		if w.crashNow(p) {
+			return // durable, and nobody was told
+		}
+		p.later(5*time.Microsecond, 100*time.Microsecond, func() { p.core.Committed(p.now(), err); synctest.Wait() })
+	})
+}
+
+// write seals a frame and puts it, and a moment later tells the core.
+func (p *proc) write(wr node.Write) {
+	w := p.w
+	p.checkWrite(wr)
+	p.later(20*time.Microsecond, 3*time.Millisecond, func() {
+		if w.crashNow(p) {
+			return // not written
+		}
+		var data []byte
+		var err error
+		for _, claims := range wr.Lines {
+			if data, err = p.seal.to(wr.Peer).Seal(data, claims); err != nil {
+				panic(err)
+			}
+		}
+		if !w.healthy && w.chance(w.plan.PutFail) {
+			err = pipe.ErrNoSpace
+		} else {
+			err = p.pipe.Put(context.Background(), wr.Name, data)
+		}
+		if w.trace.verbose {
+			w.trace.tell(w, fmt.Sprintf("%s -> %s: file %d, messages %v, %d bytes, %v", p.site.name, w.byID(wr.Peer).name, wr.Name.Seq, w.book.inFile[wr.Name], len(data), err))
+		}
+		w.trace.note(w, 'W', uint64(p.n), wr.Name.Seq, uint64(len(data)), mix(wr.Lines...))
+		if err == nil {
+			p.wrote(wr, data)
+		}
+		if w.crashNow(p) {
+			return // written, and not noted
+		}
+		p.later(5*time.Microsecond, 100*time.Microsecond, func() { p.core.Wrote(p.now(), wr.Peer, int64(len(data)), err) })
+	})
+}
+
+// wrote notes a file that was put.
+func (p *proc) wrote(wr node.Write, data []byte) {
+	p.w.report.Files++
+	p.w.mover.appeared(p.site, wr.Name, data)
+}
+
+// clean removes own files that are needed no more, and files of the inbox whose effects are durable.
+func (p *proc) clean(own []frame.Name, consumed []any) {
+	for _, n := range own {
+		if ok, err := p.pipe.RemoveOwn(n); err != nil {
+			p.w.fail("remove", "%s: %v", p.site.name, err)
+		} else if ok {
+			p.w.mover.vanished(p.site, n)
+		}
+	}
+	for _, t := range consumed {
+		f := t.(pipe.File)
+		p.checkConsumed(f)
+		if err := p.pipe.Remove(f); err != nil && !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
+			p.w.fail("remove", "%s: %v", p.site.name, err)
+		}
+	}
+}
+
+// scan looks into the inbox.
+func (p *proc) scan() {
+	now := p.now()
+	files, err := p.pipe.Scan(now)
+	if err != nil {
+		p.w.fail("scan", "%s: %v", p.site.name, err)
+	}
+	for _, f := range files {
+		p.reader.File(now, f, func(peer identity.ID, in link.File, token any) bool {
+			p.noteFile(f, in)
+			p.core.Inbound(p.now(), peer, in, token)
+			synctest.Wait()
+			p.checkTaken(peer, in)
+			return true
+		})
+	}
+	if p.pipe.Stats().Waiting > 0 {
+		p.site.scanSoon(time.Second)
+	}
+	if len(files) > 0 {
+		p.w.stir(p)
+	}
+}
