@@ -14,12 +14,12 @@ func (l *Link) hasRoom(p Prio) bool {
 	return len(l.items) < shareOf(p, l.cfg.WindowMessages) && l.winBytes < shareOf(p, l.cfg.WindowBytes)
 }
 
-// shareOf is how much of a limit messages of a priority may use up.
+// shareOf is how much of a limit messages of a priority may use up; the smallest limit lets one of each through.
 func shareOf(p Prio, limit int) int {
 	if p < PrioBulk {
 		return limit
 	}
-	return int(bulkShare * float64(limit))
+	return max(int(bulkShare*float64(limit)), 1)
 }
 
 func (l *Link) window(it Item) *item {
@@ -203,6 +203,9 @@ func (l *Link) Withdraw(ids frame.Ranges) {
 		l.dirty = true
 	}
 }
+
+// Holds says whether an own message is neither acked nor withdrawn, as of the newest event.
+func (l *Link) Holds(id uint64) bool { return id <= l.st.LastID && !l.done.Contains(id) }
 
 // MayBeWritten says whether a message can have reached the pipe, or may in a moment.
 func (l *Link) MayBeWritten(id uint64) bool {
