@@ -100,7 +100,7 @@ const remember = 200 * 24 * time.Hour
 
 func (p *proc) linkConfig() link.Config {
 	pl := &p.w.plan
-	return link.Config{Caps: exchange.Caps(), Heartbeat: pl.Heartbeat, WindowMessages: pl.Window, MaxRanges: pl.MaxRanges, MaxFiles: pl.MaxFiles, FrameBytes: pl.FrameBytes}
+	return link.Config{Caps: exchange.Caps(false), Heartbeat: pl.Heartbeat, WindowMessages: pl.Window, MaxRanges: pl.MaxRanges, MaxFiles: pl.MaxFiles, FrameBytes: pl.FrameBytes}
 }
 
 // crash ends the process as a power cut does: what was not committed is gone.
@@ -239,6 +239,13 @@ func (p *proc) carryOut(e node.Effects) {
 	if len(e.Remove)+len(e.Consume) > 0 {
 		p.later(20*time.Microsecond, 2*time.Millisecond, func() { p.clean(e.Remove, e.Consume) })
 	}
+	for _, peer := range e.Looks {
+		p.later(20*time.Microsecond, 2*time.Millisecond, func() {
+			files, err := p.pipe.ListOwn(peer)
+			p.core.Looked(p.now(), peer, files, err)
+			synctest.Wait()
+		})
+	}
 }
 
 // later plans something of this process: it does not happen when the process ends before. Then the loop turns.
@@ -326,11 +333,14 @@ func (p *proc) wrote(wr node.Write, data []byte) {
 // clean removes own files that are needed no more, and files of the inbox whose effects are durable.
 func (p *proc) clean(own []frame.Name, consumed []any) {
 	for _, n := range own {
-		if ok, err := p.pipe.RemoveOwn(n); err != nil {
+		ok, err := p.pipe.RemoveOwn(n)
+		if err != nil {
 			p.w.fail("remove", "%s: %v", p.site.name, err)
-		} else if ok {
+		}
+		if ok {
 			p.w.mover.vanished(p.site, n)
 		}
+		p.core.Removed(n, !ok)
 	}
 	for _, t := range consumed {
 		f := t.(pipe.File)

@@ -74,6 +74,7 @@ func (p *proc) powerCut() {
 	p.crash()
 	if len(s.procs) > 0 {
 		s.disk = s.procs[0].db
+		s.history.cloned++ // what this one did is gone
 		return
 	}
 	w.after(w.between(time.Millisecond, w.plan.DownFor), func() {

@@ -5,6 +5,7 @@ import (
 	"time"
 	"unique"
 
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"

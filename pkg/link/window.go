@@ -57,6 +57,9 @@ type Query struct {
 // NeedLoad says which rows of the outbox to give to Load. Small messages have a way of their own past bulk
 // that waits in the store.
 func (l *Link) NeedLoad() Query {
+	if l.peerFull && l.loadedTo < l.committed && l.lacksLowest() {
+		return Query{After: l.loadedTo, N: max(l.roomFor(PrioBulk), loadLowest)}
+	}
 	if l.smallTo < min(l.lastSmall, l.committed) {
 		if n := l.roomFor(PrioCall); n > 0 {
 			return Query{After: l.smallTo, N: n, Small: true}
@@ -68,6 +71,20 @@ func (l *Link) NeedLoad() Query {
 	}
 	return Query{}
 }
+
+// lacksLowest says that the window holds nothing but small messages that went past bulk in the store. A peer that takes
+// no new range may refuse all of them, and waits for what is below.
+func (l *Link) lacksLowest() bool {
+	for id := range l.items {
+		if id <= l.loadedTo {
+			return false
+		}
+	}
+	return true
+}
+
+// loadLowest is how many messages come into a full window that lacks the lowest ones.
+const loadLowest = 8
 
 // loadBatch bounds one read of the outbox.
 const loadBatch = 512
