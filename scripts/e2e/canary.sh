@@ -39,7 +39,7 @@ mine -X CONNECT "$front/x?$s_query"
 mine -H 'Host: evil.example' "$front/x?$s_query"
 mine -H "Bad Name: $s_field" "$front/x?$s_query"
 mine -H 'Prefer: respond-async' -X POST -d "$s_body" "$front/reflect/async?q=$s_query"
-call -i -H "Proxy-Authorization: Basic $(printf 'person:%s' "$s_password" | base64 -w 0)" -X POST -d x "$front/job/z" >"$work/stranger.out" 2>&1
+call -i -H "Proxy-Authorization: Basic $(printf 'person:%s' "$s_password" | base64 -w 0)" -X POST -d x "$front/echo" >"$work/stranger.out" 2>&1
 for wrong in "Bearer ${s_token}x" "Basic $(printf 'person:%sx' "$s_password" | base64 -w 0)" "Digest $s_token"; do
   call -i -H "Proxy-Authorization: $wrong" "$front/x?q=$s_query" >>"$work/stranger.out" 2>&1 || true
 done
