@@ -20,10 +20,11 @@ func idempotencyKey(h http.Header) (string, *exchange.Problem) {
 		return "", nil
 	}
 	s := strings.TrimSpace(lines[0])
-	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+	quoted := len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"'
+	if quoted {
 		s = unquote(s)
 	}
-	if bad := strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }); bad || s == "" || len(s) > maxKey || len(lines) > 1 {
+	if bad := !quoted && strings.ContainsAny(s, ` ",`) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }); bad || s == "" || len(s) > maxKey || len(lines) > 1 {
 		return "", exchange.Problemf(exchange.CodeBadRequest, `field %s: write one string of 1 to %d printable ASCII characters, as in "8e03978e-40d5-43dd-bc93-6894a57f9324"`, keyField, maxKey)
 	}
 	return s, nil

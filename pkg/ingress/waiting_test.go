@@ -446,7 +446,7 @@ func TestRates(t *testing.T) {
 }
 
 func TestIdempotencyKeyField(t *testing.T) {
-	for text, want := range map[string]string{`"a b"`: "a b", "8e03978e-40d5": "8e03978e-40d5", `"a\"b"`: `a"b`, "": "!", `""`: "!", "é": "!", strings.Repeat("x", 256): "!"} {
+	for text, want := range map[string]string{`"a b"`: "a b", "8e03978e-40d5": "8e03978e-40d5", "a b": "!", `a"`: "!", "a,b": "!", `"a\"b"`: `a"b`, "": "!", `""`: "!", "é": "!", strings.Repeat("x", 256): "!"} {
 		key, p := idempotencyKey(http.Header{keyField: {text}})
 		if p != nil {
 			key = "!"
