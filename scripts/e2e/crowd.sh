@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # 100,000 calls wait for a peer that is away (COUNT for another number): what they cost in memory, and that nothing is done
-# for them meanwhile. After a restart the same, and then all are answered.
+# for them meanwhile. After a restart the same. With DRAIN=yes (or a small COUNT) all are answered then.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq sqlite3=sqlite3
@@ -40,6 +40,7 @@ started=$SECONDS
 serve a
 say "      started again in $((SECONDS - started)) s"
 rest "after a restart"
+if [[ ${DRAIN:-no} != yes ]] && ((count > 10000)); then finish; fi
 started=$SECONDS
 serve b
 ended() { [[ $(sqlite3 -readonly "$work/a/hoft.db" "select count(*) from exchanges where state = 'running'") == 0 ]]; }
