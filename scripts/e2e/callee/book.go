@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 )
 
 // book is the record of executed calls. Safe for concurrent use.
 type book struct {
-	mu   sync.Mutex
-	file *os.File
+	mu    sync.Mutex
+	file  *os.File
+	takes time.Duration // of a job
 }
 
 func openBook(name string) (*book, error) {

@@ -58,6 +58,11 @@ func (b *book) work(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	select {
+	case <-r.Context().Done():
+		return
+	case <-time.After(b.takes):
+	}
 	w.Header().Set("Content-Type", "text/plain")
 	fmt.Fprintf(w, "%s %s %s\n", r.Method, r.RequestURI, sum)
 	for _, name := range []string{"Authorization", "Cookie", "X-Canary"} {

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -19,14 +20,15 @@ func main() {
 	ready := flag.String("ready", "", "`file` that the address is written to once calls are taken")
 	record := flag.String("record", "", "`file` that each executed call is appended to and synced: id, method, SHA-256 of the body")
 	gates := flag.String("gates", "", "`folder` in which a file opens the gate of its name")
+	takes := flag.Duration("takes", 0, "how long a job takes after it was executed and before it is answered")
 	flag.Parse()
-	if err := run(*listen, *ready, *record, *gates); err != nil {
+	if err := run(*listen, *ready, *record, *gates, *takes); err != nil {
 		fmt.Fprintln(os.Stderr, "callee:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, ready, record, gates string) error {
+func run(listen, ready, record, gates string, takes time.Duration) error {
 	if record == "" || ready == "" {
 		return errors.New("-record and -ready are required")
 	}
@@ -34,6 +36,7 @@ func run(listen, ready, record, gates string) error {
 	if err != nil {
 		return err
 	}
+	book.takes = takes
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err

@@ -87,11 +87,11 @@ up() {
 # carry FLAGS... runs the mover between the sites.
 carry() { spawn mover mover -route "$work/a-out:$work/b-in" -route "$work/b-out:$work/a-in" "$@"; }
 
-# start_callee runs the callee; $callee is its address, $record what it executed.
+# start_callee FLAGS... runs the callee; $callee is its address, $record what it executed.
 start_callee() {
   record=$work/executed
   mkdir -p "$work/gates"
-  spawn callee callee -ready "$work/callee.addr" -record "$record" -gates "$work/gates"
+  spawn callee callee -ready "$work/callee.addr" -record "$record" -gates "$work/gates" "$@"
   eventually 20 test -s "$work/callee.addr" || die "the callee does not start"
   callee=$(<"$work/callee.addr")
 }
