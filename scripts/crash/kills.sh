@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/crash.bash"
 need curl=curl jq=jq sqlite3=sqlite3
 build callee load mover
 
-per_kind=${KILLS:-${short:+12}}
+per_kind=${KILLS:-${short:+8}}
 per_kind=${per_kind:-150}
 say "seed $seed, $per_kind rounds of kills for each kind of mover"
 carrier=mover

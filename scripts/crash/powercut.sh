@@ -11,9 +11,9 @@ need curl=curl jq=jq sqlite3=sqlite3 strace=strace
 build callee load mover
 (cd "$root" && go build -o "$work/bin/powerloss" ./scripts/crash/powerloss)
 
-cuts=${CUTS:-${short:+10}}
+cuts=${CUTS:-${short:+6}}
 cuts=${cuts:-120}
-images=${IMAGES:-${short:+5}}
+images=${IMAGES:-${short:+4}}
 images=${images:-10}
 say "seed $seed, $cuts power cuts, $images images each"
 carrier=mover
