@@ -69,7 +69,7 @@ works() {
 # load_begins FLAGS... makes calls until load_ends; the books of what was before are closed.
 load_begins() {
   rm -f "$work/load.out" "$work/table"
-  spawn load load -url "$front" -n 1000000 -c "${at_once:-16}" -size 600 -methods POST,GET,POST,PUT -patience 150s -within 60m -table "$work/table" "$@"
+  spawn load load -url "$front" -n 1000000 -c "${at_once:-16}" -size 600 -large 400000 -large-every 27 -methods POST,GET,POST,PUT -patience 150s -within 60m -table "$work/table" "$@"
 }
 load_ends() {
   alive load || die "the load ended by itself"

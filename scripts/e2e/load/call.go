@@ -30,6 +30,7 @@ const (
 type load struct {
 	url, prefix, canary string
 	calls, atOnce, size int
+	large, every        int
 	methods             []string
 	patience, pause     time.Duration
 	client              *http.Client
@@ -37,6 +38,7 @@ type load struct {
 
 type result struct {
 	id, method, outcome, exchange, detail string
+	size                                  int // of the body
 	took                                  time.Duration
 	dials                                 int // connections that were refused before one was made
 }
@@ -74,6 +76,9 @@ func (l *load) call(ctx context.Context, i int) (r result) {
 	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	r = result{id: fmt.Sprintf("%s-%06d", l.prefix, i), method: l.methods[i%len(l.methods)]}
+	if r.size = l.size; l.large > 0 && i%l.every == l.every-1 {
+		r.size = max(l.large, l.size)
+	}
 	body := l.body(r)
 	begun := time.Now()
 	defer func() { r.took = time.Since(begun) }()
@@ -200,7 +205,7 @@ func (l *load) body(r result) []byte {
 	if r.method == http.MethodGet || r.method == http.MethodHead {
 		return nil
 	}
-	out := make([]byte, l.size)
+	out := make([]byte, r.size)
 	seed := sha256.Sum256([]byte(r.id))
 	_, _ = rand.NewChaCha8(seed).Read(out)
 	copy(out, l.canary)

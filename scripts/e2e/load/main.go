@@ -29,6 +29,8 @@ func run() error {
 	flag.IntVar(&l.calls, "n", 1000, "how many calls")
 	flag.IntVar(&l.atOnce, "c", 64, "how many at once")
 	flag.IntVar(&l.size, "size", 1024, "bytes of a request's body")
+	flag.IntVar(&l.large, "large", 0, "bytes of the body of some calls")
+	flag.IntVar(&l.every, "large-every", 16, "which: each call of this number, with -large")
 	flag.StringVar(&l.prefix, "prefix", "call", "beginning of the ids")
 	flag.StringVar(&l.canary, "canary", "", "text that body, path, query, fields, Authorization and Cookie get")
 	methods := flag.String("methods", "POST", "methods, in turn, by comma")
@@ -38,8 +40,8 @@ func run() error {
 	within := flag.Duration("within", 4*time.Minute, "how long everything may take")
 	flag.Parse()
 	l.methods = strings.Split(*methods, ",")
-	if l.url == "" || l.calls < 1 || l.atOnce < 1 || l.size < len(l.canary) {
-		return errors.New("-url is required, -n and -c are at least 1, -size is at least the canary's length")
+	if l.url == "" || l.calls < 1 || l.atOnce < 1 || l.every < 1 || l.size < len(l.canary) {
+		return errors.New("-url is required, -n, -c and -large-every are at least 1, -size is at least the canary's length")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), *within)
 	defer cancel()
