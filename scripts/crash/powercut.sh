@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Power cuts: a site is killed under load and goes on from a state that the disk may have been left in, made from a
-# record of what it wrote and synced (see powerloss/main.go): unsynced writes are lost, torn or done in another order.
+# record of what it wrote and synced (see powerloss/main.go): unsynced writes are lost, torn or done in another order,
+# in the database, its log and the files of chunks.
 # Many more such images are made as of earlier moments of the record; each must be a whole database. Files of the pipe,
 # which are never synced, are emptied and cut as well. Some kills in between are no power cuts, so that a site also
 # goes on from what was never synced, and loses it later. In the end the books must agree.
@@ -43,6 +44,7 @@ anew() {
   mkdir "$work/$1.base" "$work/$1.trace"
   cp "$work/$1/hoft.db" "$work/$1.base/"
   if [[ -e $work/$1/hoft.db-wal ]]; then cp "$work/$1/hoft.db-wal" "$work/$1.base/"; fi
+  if [[ -e $work/$1/chunks ]]; then cp -r "$work/$1/chunks" "$work/$1.base/"; fi
 }
 
 made=0 damaged=0
@@ -63,8 +65,9 @@ power_cut() {
     [[ $(sqlite3 "$work/copy/hoft.db" 'PRAGMA integrity_check' 2>&1) == ok ]] ||
       { damaged=$((damaged + 1)); cp -r "$work/image" "$work/damaged-$made"; }
   done
-  rm -f "$work/$s"/hoft.db*
-  cp "$work/image"/* "$work/$s/"
+  if [[ -d $work/$s/chunks ]]; then mkdir -p "$work/image/chunks"; fi
+  rm -rf "$work/$s"/hoft.db* "$work/$s/chunks"
+  cp -r "$work/image"/* "$work/$s/"
   anew "$s"
   # The pipe: what lies in the outbox was never synced.
   while read -r f; do

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 )
 
 // sector is what a disk writes whole or not at all.
@@ -18,6 +19,10 @@ type disk map[string]*file
 type file struct {
 	synced  []byte
 	pending []change
+	named   bool // its name is synced; else it may be gone
+	made    int  // place in the record of its first write
+	removed bool // and that is not synced; it may be back
+	ended   int  // place in the record of its removal
 }
 
 // change is a write, or a truncation when data is nil.
@@ -32,12 +37,16 @@ type change struct {
 func (d disk) play(events []event, lies int) error {
 	syncs := 0
 	for _, e := range events {
-		if e.what == sync {
+		if e.what == sync || e.what == syncNames {
 			syncs++
 		}
 	}
 	for i, e := range events {
 		f := d[e.file]
+		if f == nil || f.removed && e.what == write {
+			f = &file{made: i}
+			d[e.file] = f
+		}
 		switch e.what {
 		case write:
 			f.pending = append(f.pending, change{at: e.at, data: e.data, open: e.open, done: i})
@@ -48,10 +57,39 @@ func (d disk) play(events []event, lies int) error {
 				f.sync(e.began)
 			}
 		case remove:
-			return fmt.Errorf("%s was removed or renamed, which is not thought of here", e.file)
+			if !strings.HasPrefix(e.file, chunks+"/") {
+				return fmt.Errorf("%s was removed or renamed, which is not thought of here", e.file)
+			}
+			f.removed, f.ended = true, i
+		case syncNames:
+			delete(d, e.file) // stands for the folder
+			if syncs--; syncs >= lies {
+				d.syncNames(e.began)
+			}
 		}
 	}
 	return nil
+}
+
+// syncNames makes durable which chunk files there are.
+func (d disk) syncNames(began int) {
+	for name, f := range d {
+		switch {
+		case f.removed && f.ended < began:
+			delete(d, name)
+		case !f.named && f.made < began:
+			f.named = true
+		}
+	}
+}
+
+// absent says whether a file is not there after the power cut: its name, or its removal, may have been lost. The
+// database and its log are there; SQLite syncs their folder when it makes them.
+func (f *file) absent(r *rand.Rand) bool {
+	if f.removed {
+		return r.IntN(2) == 0
+	}
+	return !f.named && f.made > 0 && r.IntN(3) == 0
 }
 
 func (f *file) sync(began int) {
@@ -86,6 +124,28 @@ func resize(b []byte, n int64) []byte {
 	b = slices.Grow(b, int(n)-old)[:n]
 	clear(b[old:])
 	return b
+}
+
+// same compares with the files as the killed process left them.
+func (d disk) same(real map[string][]byte) error {
+	for name, f := range d {
+		data, there := real[name]
+		switch {
+		case f.removed && !there:
+			continue
+		case f.removed:
+			return fmt.Errorf("%s is there, and was removed by the record", name)
+		}
+		if err := f.same(data); err != nil {
+			return fmt.Errorf("%s is not what the record makes of it: %w", name, err)
+		}
+	}
+	for name, data := range real {
+		if d[name] == nil && len(data) > 0 {
+			return fmt.Errorf("%s is not in the record", name)
+		}
+	}
+	return nil
 }
 
 // same compares with the file as the killed process left it, when nothing is lost. What the process died in is left

@@ -1,6 +1,7 @@
-// Command powerloss makes what a power cut may leave of a database and its write-ahead log.
+// Command powerloss makes what a power cut may leave of a state folder: of the database, its write-ahead log and the
+// files of chunks.
 //
-// A site runs under strace, which writes down each write, truncation and sync of the two files. From the files as
+// A site runs under strace, which writes down each write, truncation and sync of these files. From the files as
 // they were before, and that record, powerloss knows at any moment which bytes have been synced: those a power cut must
 // leave. All written later may be there, or not, or in part, in any order: of that powerloss makes a choice, from a seed.
 //
@@ -11,13 +12,53 @@ package main
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
-// names of the files, and of their first states and images.
+// Of the state folder: the database and its log, which are always there by name, and the folder of chunks.
 var names = []string{"hoft.db", "hoft.db-wal"}
+
+const (
+	chunks   = "chunks"
+	chunkExt = ".chunks"
+)
+
+// tracked gives the name of a file within the state folder, by its path; "" for one that is not followed.
+func tracked(path string) string {
+	dir, name := filepath.Split(path)
+	switch {
+	case name == names[0] || name == names[1]:
+		return name
+	case filepath.Base(dir) == chunks && strings.HasSuffix(name, chunkExt):
+		return chunks + "/" + name
+	}
+	return ""
+}
+
+// folder reads the files of a state folder.
+func folder(dir string) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	list, err := filepath.Glob(filepath.Join(dir, chunks, "*"+chunkExt))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		list = append(list, filepath.Join(dir, name))
+	}
+	for _, path := range list {
+		data, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		out[tracked(path)] = data
+	}
+	return out, nil
+}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -28,7 +69,7 @@ func main() {
 
 func run(args []string) error {
 	f := flag.NewFlagSet("powerloss", flag.ContinueOnError)
-	base := f.String("base", "", "`folder` of the two files as they were, all of it synced, when the first record began")
+	base := f.String("base", "", "`folder` of the files as they were, all of it synced, when the first record began")
 	state := f.String("state", "", "state `folder` of the killed site")
 	out := f.String("out", "", "`folder` for the image")
 	seed := f.Uint64("seed", 1, "what the choices come from")
@@ -39,12 +80,12 @@ func run(args []string) error {
 		return err
 	}
 	d := disk{}
-	for _, name := range names {
-		first, err := os.ReadFile(filepath.Join(*base, name))
-		if err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		d[name] = &file{synced: first}
+	before, err := folder(*base)
+	if err != nil {
+		return err
+	}
+	for name, data := range before {
+		d[name] = &file{synced: data, named: true}
 	}
 	var events []event
 	for _, name := range f.Args() { // one record for each life of the process, in order
@@ -68,14 +109,12 @@ func run(args []string) error {
 	if err := d.play(events, *lies); err != nil {
 		return err
 	}
-	for _, name := range names {
-		real, err := os.ReadFile(filepath.Join(*state, name))
-		if err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if err := d[name].same(real); err != nil {
-			return fmt.Errorf("%s is not what the record makes of it: %w", name, err)
-		}
+	after, err := folder(*state)
+	if err != nil {
+		return err
+	}
+	if err := d.same(after); err != nil {
+		return err
 	}
 	if *check {
 		return d.settled()
@@ -98,10 +137,19 @@ func (d disk) settled() error {
 
 // image writes a choice of what a power cut leaves, and says what it chose.
 func (d disk) image(out string, r *rand.Rand) error {
-	for _, name := range names {
-		data, what := d[name].cut(r)
-		fmt.Printf("%s: %d bytes, %d writes since the last sync: %s, %d bytes left\n", name, len(d[name].synced), len(d[name].pending), what, len(data))
-		if err := os.WriteFile(filepath.Join(out, name), data, 0o600); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(d)) { // in order, so that the seed decides
+		f := d[name]
+		data, what := f.cut(r)
+		fmt.Printf("%s: %d bytes, %d writes since the last sync: %s, %d bytes left\n", name, len(f.synced), len(f.pending), what, len(data))
+		if f.absent(r) {
+			fmt.Printf("%s: not there\n", name)
+			continue
+		}
+		to := filepath.Join(out, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, data, 0o600); err != nil {
 			return err
 		}
 	}

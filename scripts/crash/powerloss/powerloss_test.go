@@ -168,3 +168,57 @@ func TestDiedInAWrite(t *testing.T) {
 		t.Error("settled is wrong")
 	}
 }
+
+// TestNamesOfChunkFiles: a new file may be gone until the folder is synced, a removed one may be back.
+func TestNamesOfChunkFiles(t *testing.T) {
+	const sub = "7  fsync(5</s/chunks>) = 0"
+	put := func(name string) string { return `7  pwrite64(6</s/chunks/` + name + `.chunks>, "data", 4, 0) = 4` }
+	synced := func(name string) string { return `7  fsync(6</s/chunks/` + name + `.chunks>) = 0` }
+	gone := func(name string) string { return `7  unlinkat(AT_FDCWD</>, "/s/chunks/` + name + `.chunks", 0) = 0` }
+	events, err := written(t, put("a"), synced("a"), sub, put("b"), synced("b"), put("c"), synced("c"), sub, gone("c"), put("d"), synced("d"), sub, gone("a"),
+		`7  unlinkat(AT_FDCWD</>, "/s/chunks/b.chunks", 0) = -1 EPERM (Operation not permitted)`, put("e"), synced("e"), put("f"), end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := blank()
+	if err := d.play(events, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.same(map[string][]byte{"chunks/b.chunks": []byte("data"), "chunks/d.chunks": []byte("data"), "chunks/e.chunks": []byte("data"),
+		"chunks/f.chunks": []byte("data"), "chunks/empty.chunks": nil}); err != nil {
+		t.Error(err)
+	}
+	if d.same(map[string][]byte{"chunks/unknown.chunks": []byte("x")}) == nil {
+		t.Error("files that the record does not have pass")
+	}
+	there, whole := map[string]int{}, map[string]int{}
+	const images = 300
+	for i := range images {
+		out := t.TempDir()
+		if err := d.image(out, rand.New(rand.NewPCG(uint64(i), 0))); err != nil {
+			t.Fatal(err)
+		}
+		files, err := folder(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range files {
+			there[name]++
+			if string(data) == "data" {
+				whole[name]++
+			}
+		}
+	}
+	for name, always := range map[string]bool{"a": false, "b": true, "d": true, "e": false, "f": false} {
+		n := there["chunks/"+name+".chunks"]
+		if n == 0 || always != (n == images) {
+			t.Errorf("file %s is in %d of %d images", name, n, images)
+		}
+	}
+	if there["chunks/c.chunks"] != 0 || whole["chunks/b.chunks"] != images || whole["chunks/e.chunks"] != there["chunks/e.chunks"] {
+		t.Errorf("there %v, whole %v", there, whole)
+	}
+	if n := whole["chunks/f.chunks"]; n == 0 || n == there["chunks/f.chunks"] {
+		t.Errorf("the file that was not synced is whole in %d images", n)
+	}
+}

@@ -21,6 +21,7 @@ const (
 	truncate
 	sync
 	remove
+	syncNames // of the folder of chunks
 )
 
 // event is one call of the system, at its completion.
@@ -121,13 +122,20 @@ func (r *record) rest() error {
 
 func (r *record) call(text string, began int, open bool) error {
 	if m := ofName.FindStringSubmatch(text); m != nil {
-		if file := filepath.Base(m[2]); slices.Contains(names, file) {
+		if file := tracked(m[2]); file != "" && !strings.Contains(text, ") = -1 ") {
 			r.events = append(r.events, event{what: remove, file: file})
 		}
 		return nil
 	}
 	m := onFile.FindStringSubmatch(text)
-	if m == nil || !slices.Contains(names, filepath.Base(m[2])) {
+	if m == nil {
+		return nil
+	}
+	file := tracked(m[2])
+	if filepath.Base(m[2]) == chunks && m[1] == "fsync" {
+		file = chunks
+	}
+	if file == "" {
 		return nil
 	}
 	result, open, err := resultOf(text, open)
@@ -137,13 +145,16 @@ func (r *record) call(text string, began int, open bool) error {
 	if result < 0 {
 		return nil // it failed and did nothing
 	}
-	e := event{file: filepath.Base(m[2]), began: began, open: open}
+	e := event{file: file, began: began, open: open}
 	switch m[1] {
 	case "fsync", "fdatasync":
 		if open {
 			return nil
 		}
 		e.what = sync
+		if file == chunks {
+			e.what = syncNames
+		}
 	case "ftruncate":
 		e.what = truncate
 		if _, err := fmt.Sscanf(m[3], ", %d", &e.at); err != nil {
