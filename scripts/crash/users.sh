@@ -69,6 +69,7 @@ calm b "unreadable files"
 end mover
 carry 0660
 works "the mover's mode is mended"
+find "$work"/b-in "$work"/a-in -type f -perm 600 -exec chmod 660 {} +
 
 # A site whose outbox it may not write, while it runs.
 since a
@@ -95,9 +96,8 @@ chmod 2770 "$work"/b-in/*
 works "the inbox is mended"
 
 load_ends
-find "$work"/b-in "$work"/a-in -type f -perm 600 -exec chmod 660 {} +
 emptied() { [[ $(find "$work"/a-in "$work"/b-in -name '*.jwe' -mmin +0.1 | wc -l) == 0 ]]; }
-ok "what was left is removed, once it may be read" eventually 40 emptied
+ok "what was left is removed, once that is possible" eventually 40 emptied
 audit "users"
 
 # At the start the same is told at once.
