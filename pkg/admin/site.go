@@ -110,7 +110,9 @@ func (s *Site) link(c *node.Core, now time.Time, p Name, files node.FileStats) P
 	waiting, since := l.Waiting()
 	out.InFlight.Waiting, out.InFlight.WaitingSince = waiting, timeOrNil(since)
 	out.Events = eventsOf(l.Events())
-	out.Bulk = bulkOf(c.Bulk(p.ID), now)
+	if out.Bulk = bulkOf(c.Bulk(p.ID), now); out.Bulk != nil {
+		out.Bulk.BadMessages = c.BadBulk(p.ID)
+	}
 	out.Size.Safe, out.Size.CutAt = l.SafeSize()
 	if err := c.WriteFailing(p.ID); err != nil {
 		out.WriteError = err.Error()

@@ -163,7 +163,8 @@ type Bulk struct {
 	ChunksBad      uint64 `json:"chunks_bad"` // came, and were not as announced
 	Probes         uint64 `json:"probes"`
 	Wants          uint64 `json:"wants"`
-	Spurious       uint64 `json:"spurious"` // packs that were given up and came after all
+	Spurious       uint64 `json:"spurious"`     // packs that were given up and came after all
+	BadMessages    uint64 `json:"bad_messages"` // of the peer about packs, that could not be handled
 }
 
 // Log is how far the message ids of both directions got.

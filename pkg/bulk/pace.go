@@ -21,6 +21,7 @@ const (
 	maxVain      = 8
 	maxProbeWait = time.Hour
 	firstProbe   = 2 * time.Second
+	leastProbe   = 500 * time.Millisecond // nothing new is written while a question is open
 	// sizeForRate is from which size a pack tells something of the rate.
 	sizeForRate = 256 << 10
 )
@@ -73,7 +74,7 @@ func (c *pace) expected(base time.Duration, size int64) time.Duration {
 // does not wait for what a slow pipe may take.
 func (c *pace) probeAfter(base time.Duration, size int64, n int) time.Duration {
 	d := c.expected(base, size)
-	d = min(d+d/2, 2*base+firstProbe)
+	d = max(min(d+d/2, 2*base+firstProbe), leastProbe)
 	for range n {
 		if d *= 2; d >= maxProbeWait {
 			break

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"runtime/debug"
 	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
@@ -71,6 +72,7 @@ type bulkLink struct {
 	again     map[uint64]PackFound // found anew while it was being read
 	strangers map[uint64]PackFound // not announced yet
 	swept     time.Time            // when strangers were last looked through
+	bad       uint64               // messages about packs that could not be handled
 }
 
 func newBulkLink(p *bulk.Peer) *bulkLink {
@@ -83,6 +85,14 @@ func (c *Core) Bulk(peer identity.ID) *bulk.Peer {
 		return b.p
 	}
 	return nil
+}
+
+// BadBulk counts messages of a peer about packs that could not be handled.
+func (c *Core) BadBulk(peer identity.ID) uint64 {
+	if b := c.bulk[peer]; b != nil {
+		return b.bad
+	}
+	return 0
 }
 
 // SetBulk gives the packs' state that was loaded; before any event.
@@ -103,6 +113,14 @@ func (c *Core) takeBulk(now time.Time, d *Delivery) {
 	if b == nil {
 		return
 	}
+	defer func() {
+		if v := recover(); v != nil { // a message that cannot be handled must not end the site, now and at every start
+			b.bad++
+			if c.Panics != nil {
+				c.Panics(d, v, debug.Stack())
+			}
+		}
+	}()
 	var err error
 	switch d.Kind {
 	case frame.KindPack:
@@ -132,7 +150,7 @@ func (c *Core) takeBulk(now time.Time, d *Delivery) {
 		}
 	}
 	if err != nil {
-		c.badBulk++
+		b.bad++
 	}
 	c.drainBulk(now, d.Peer)
 }

@@ -147,7 +147,6 @@ type Core struct {
 	lazyAt   time.Time              // when a change that nobody waits for is committed at the latest
 	out      Effects
 	poison   []poisoned
-	badBulk  uint64 // messages about packs that did not decode
 	// Panics is told of every panic of the handler, for the log.
 	Panics func(d *Delivery, value any, stack []byte)
 	// Between, if set, is called after each function that waited for a commit: a simulation lets the

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+)
+
+// idle is a handler of which nothing is asked.
+type idle struct{}
+
+func (idle) Deliver(*Step, *Delivery) *Keep       { panic("a message about packs came through") }
+func (idle) Poisoned(*Step, *Delivery)            {}
+func (idle) Written(*Step, identity.ID, link.Ref) {}
+func (idle) Acked(*Step, identity.ID, link.Acked) {}
+func (idle) PeerReset(*Step, identity.ID)         {}
+func (idle) OwnReset(*Step, identity.ID)          {}
+func (idle) Tick(*Step)                           {}
+func (idle) Deadline() time.Time                  { return time.Time{} }
+func (idle) Live() int                            { return 0 }
+
+func newBulkCore(t *testing.T) (*Core, identity.ID, time.Time) {
+	t.Helper()
+	self, peer, now := identity.ID{1}, identity.ID{2}, time.UnixMilli(1_763_798_400_000)
+	cfg := link.Config{Self: self, Peer: peer, Rkt: func() string { return "" }, Rand: rand.New(rand.NewPCG(1, 1))}
+	l := link.New(cfg, link.State{PeerEpoch: 5}, now, 0)
+	c := NewCore(self, map[identity.ID]*link.Link{peer: l}, []identity.ID{peer}, Limits{})
+	c.SetBulk(peer, bulk.New(bulk.Config{}))
+	c.SetHandler(idle{})
+	return c, peer, now
+}
+
+// settle has everything committed and gives what is to be done.
+func settle(c *Core, now time.Time) (out Effects) {
+	for range 4 {
+		c.Flush(now)
+		e := c.Take(now)
+		out.Consume, out.Reads = append(out.Consume, e.Consume...), append(out.Reads, e.Reads...)
+		if c.inFlight != nil {
+			c.Committed(now, nil)
+		}
+	}
+	return out
+}
+
+func tell(c *Core, peer identity.ID, now time.Time, kind frame.Kind, data string) {
+	c.deliver(now, &Delivery{Peer: peer, Delivery: link.Delivery{Message: frame.Message{ID: 1, Kind: kind, Data: []byte(data)}}})
+}
+
+// A pack is read when it was announced, whichever comes first; a repeat is removed unread; what is not announced stays
+// a week.
+func TestOnlyAnnouncedPacksAreRead(t *testing.T) {
+	c, peer, now := newBulkCore(t)
+	const announcement = `{"seq":7,"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","recs":[["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]]}`
+	c.PackFound(now, peer, 7, PackFound{Size: 1020, Token: "early", since: now})
+	c.PackFound(now, peer, 8, PackFound{Size: 1020, Token: "stranger", since: now})
+	if e := c.Take(now); len(e.Reads) != 0 {
+		t.Fatalf("read without an announcement: %+v", e.Reads)
+	}
+	tell(c, peer, now, frame.KindPack, announcement)
+	e := c.Take(now)
+	if len(e.Reads) != 1 || e.Reads[0].Seq != 7 || e.Reads[0].Found.Token != "early" || len(e.Reads[0].Records) != 1 {
+		t.Fatalf("%+v", e.Reads)
+	}
+	c.PackFound(now, peer, 7, PackFound{Size: 1020, Settled: true, Token: "again"})
+	c.PackWasRead(now, e.Reads[0], PackResult{Got: []int{0}, Final: true, Whole: true})
+	if e := c.Take(now); len(e.Reads) != 0 || len(e.Consume) != 1 || e.Consume[0] != "again" {
+		t.Fatalf("a repeat: %+v", e)
+	}
+	e = settle(c, now.Add(time.Second)) // the receipt is durable, then the file goes
+	if len(e.Consume) != 1 || e.Consume[0] != "early" {
+		t.Fatalf("after the commit: %+v", e)
+	}
+	now = now.Add(strangersKept + 2*time.Hour)
+	c.Tick(now)
+	if e := c.Take(now); len(e.Consume) != 1 || e.Consume[0] != "stranger" {
+		t.Fatalf("after a week: %+v", e.Consume)
+	}
+}
+
+// What a bad peer says about packs is counted and does no harm.
+func TestBadMessagesAboutPacks(t *testing.T) {
+	c, peer, now := newBulkCore(t)
+	bad := []string{`{}`, `[]`, `{"seq":-1}`, `{"seq":1,"more":true}`, `{"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","names":["x"]}`}
+	n := uint64(0)
+	for _, kind := range []frame.Kind{frame.KindPack, frame.KindWant, frame.KindGone} {
+		for _, data := range bad {
+			tell(c, peer, now, kind, data)
+			n++
+		}
+	}
+	if got := c.BadBulk(peer); got != n {
+		t.Errorf("%d counted of %d", got, n)
+	}
+	// Words about packs that never were: nothing but an answer to the probe.
+	tell(c, peer, now, frame.KindHave, `{"seq":99,"miss":[0,5]}`)
+	tell(c, peer, now, frame.KindProbe, `{"seq":99}`)
+	if v := c.Bulk(peer).View(); v.OpenPacks != 0 || v.Expected != 0 {
+		t.Errorf("%+v", v)
+	}
+	if m, _ := c.Link(peer).Held(); m != 1 {
+		t.Errorf("%d messages wait, want the answer alone", m)
+	}
+}
