@@ -410,7 +410,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 			b := newBed(t)
 			seen := map[string]bool{}
 			b.says(func(n int, form url.Values, r *http.Request) (int, string, string) {
-				tok, err := jose.ParseSigned(form.Get("client_assertion"), []jose.SignatureAlgorithm{c.alg})
+				tok, err := jose.ParseSignedCompact(form.Get("client_assertion"), []jose.SignatureAlgorithm{c.alg})
 				if err != nil || form.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || form.Get("client_secret") != "" || r.Header.Get("Authorization") != "" {
 					return 400, "", `{"error":"invalid_client"}`
 				}
