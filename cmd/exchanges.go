@@ -21,7 +21,6 @@ import (
 type exchangeFlags struct {
 	stateDir string
 	peer     string
-	state    string
 	route    string
 	since    string
 	limit    int

@@ -74,20 +74,25 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 		return 0, errOffset
 	}
 	names := make([]chunk.Name, len(entries))
-	var missing []chunk.Name
 	for i := range entries {
 		names[i] = entries[i].Name()
 	}
 	m.cfg.Chunks.Pin(owner, names) // before the look: what is here now stays
-	for _, n := range names {
-		if !m.cfg.Chunks.Has(n) {
-			missing = append(missing, n)
-		}
-	}
+	missing := absent(m.cfg.Chunks, entries, names)
 	in.names = append(in.names, names...)
 	in.add(b.Offset, size)
 	m.needChunks(s, peer, id, in, missing)
 	return size, nil
+}
+
+// absent gives the names of entries whose chunks are not here. names are those of the entries.
+func absent(here Chunks, entries []chunk.Entry, names []chunk.Name) (missing []chunk.Name) {
+	for i, n := range names {
+		if !here.Holds(chunk.Record{Name: n, Hsh: entries[i].Hsh}) {
+			missing = append(missing, n)
+		}
+	}
+	return missing
 }
 
 // needChunks has missing chunks waited for, and asked for if they do not come by themselves.

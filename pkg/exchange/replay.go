@@ -179,7 +179,7 @@ func (b *storedBody) check(size int64) error {
 			return ErrGone
 		}
 		b.chunks.Pin(b.owner, names) // before the look: what is here now stays
-		if !allOf(names, b.chunks.Has) {
+		if len(absent(b.chunks, p.entries, names)) > 0 {
 			return ErrGone
 		}
 	}
@@ -187,10 +187,6 @@ func (b *storedBody) check(size int64) error {
 		return errNoBody
 	}
 	return nil
-}
-
-func allOf(names []chunk.Name, has func(chunk.Name) bool) bool {
-	return !slices.ContainsFunc(names, func(n chunk.Name) bool { return !has(n) })
 }
 
 // Read implements io.Reader.

@@ -228,7 +228,7 @@ func (b *waiterBody) fetch() error {
 		switch {
 		case onDisk:
 			return b.fetchStored(at)
-		case chunked && w.chunks.Has(c.name):
+		case chunked && w.chunks.Holds(chunk.Record{Name: c.name, Hsh: c.entry.Hsh}):
 			return b.fetchChunk(at, c)
 		case end:
 			return io.EOF

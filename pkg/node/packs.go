@@ -17,8 +17,8 @@ import (
 // Chunks is what a node needs of a chunk store. Safe for concurrent use.
 type Chunks interface {
 	chunk.Source
-	// Has says whether a chunk is here.
-	Has(name chunk.Name) bool
+	// Holds says whether a chunk with this name and hash is here: others may keep something else under a name that they saw.
+	Holds(r chunk.Record) bool
 	// Put keeps a ciphertext; durable only after Sync. A chunk that is here already is no error.
 	Put(r chunk.Record, ct []byte) error
 	// Sync makes durable what was put before the call.

@@ -41,7 +41,7 @@ func (s *memBulk) apply(o op) (ok bool) {
 		p.At, p.Recs = stored(p.At), storedBytes(p.Recs)
 		s.packs[packKey{p.Peer, p.Own, p.Seq}] = &p
 	case dropPack:
-		delete(s.packs, packKey{o.peer, o.own, o.seq})
+		delete(s.packs, packKey(o))
 	case addOffer:
 		x := o.Offer
 		x.Recs = storedBytes(x.Recs)

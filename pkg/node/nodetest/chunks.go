@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/zeebo/blake3"
+
 	"github.com/hoft/hoft/pkg/chunk"
 )
 
@@ -38,11 +40,12 @@ func (c *Chunks) Clone() *Chunks {
 	return out
 }
 
-// Has says whether a chunk is here.
-func (c *Chunks) Has(n chunk.Name) bool {
+// Holds says whether a chunk with this name and hash is here.
+func (c *Chunks) Holds(r chunk.Record) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.all[n] != nil
+	ct := c.all[r.Name]
+	return ct != nil && chunk.Sum(blake3.Sum256(ct)) == r.Hsh
 }
 
 // Chunk implements chunk.Source.
