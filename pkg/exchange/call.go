@@ -26,9 +26,8 @@ type call struct {
 	transient bool  // what is stored for it goes at its end
 	client    unique.Handle[string]
 	hook      *hook // nil without a callback
-	created   time.Time
-	// deadline is when a request that was not written yet ends the call; zero: none, or looked at already.
-	deadline time.Time
+	// deadline is when a request that was not written yet ends the call, unix milliseconds; 0: none, or looked at already.
+	deadline int64
 	attempt  int // of the response being received
 	head     *resData
 	inbound          // of the response body
@@ -37,6 +36,9 @@ type call struct {
 	waiter   *waiter // nil when nobody waits
 	content  int64   // bytes stored for it; -1 where that must be counted
 }
+
+// created is when the call was accepted.
+func (c *call) created() time.Time { return time.UnixMilli(c.stages[stageIndex(StageAccepted)]) }
 
 // hook is where the outcome of a call is sent.
 type hook struct {
@@ -295,10 +297,10 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 		m.forgetContent(s, c)
 	}
 	if c.head != nil {
-		m.trips.add(m.cfg.Peers[c.peer], s.Now.Sub(c.created))
+		m.trips.add(m.cfg.Peers[c.peer], s.Now.Sub(c.created()))
 	}
 	ev := m.cfg.Log.Info().Stringer("exchange", c.id).Str("peer", m.cfg.Peers[c.peer]).Str("method", c.method).Str("state", state).
-		Int64("rtt_ms", s.Now.Sub(c.created).Milliseconds()).Int64("bytes_in", res)
+		Int64("rtt_ms", s.Now.Sub(c.created()).Milliseconds()).Int64("bytes_in", res)
 	if c.head != nil {
 		ev = ev.Int("status", c.head.Status)
 	}

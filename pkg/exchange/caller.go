@@ -32,7 +32,7 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 		up.giveUp(ctx)
 		return nil, err
 	}
-	c := &call{id: id, peer: r.Peer, method: r.Method, stage: StageQueued, created: now, deadline: r.Deadline, total: -1,
+	c := &call{id: id, peer: r.Peer, method: r.Method, stage: StageQueued, deadline: millis(r.Deadline), total: -1,
 		transient: r.Transient, client: unique.Make(r.party())}
 	c.stages.set(StageAccepted, now)
 	if r.Callback != "" {

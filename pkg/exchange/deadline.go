@@ -41,10 +41,13 @@ func expiry(r *reqData, d *node.Delivery, inPipe time.Duration) time.Time {
 
 // watchDeadline has the calls looked at when this one's deadline passes.
 func (m *Manager) watchDeadline(c *call) {
-	if !c.deadline.IsZero() && (m.dueAt.IsZero() || c.deadline.Before(m.dueAt)) {
-		m.dueAt = c.deadline
+	if at := fromMillis(c.deadline); !at.IsZero() && (m.dueAt.IsZero() || at.Before(m.dueAt)) {
+		m.dueAt = at
 	}
 }
+
+// dueEvery is the least time between two looks at all deadlines: with very many calls each look takes a while.
+const dueEvery = 250 * time.Millisecond
 
 // endOverdue ends the calls whose deadline passed before their request was written: it is taken back, so nobody
 // makes it. Of what may be on its way only the far side can tell; it refuses what comes too late.
@@ -53,12 +56,19 @@ func (m *Manager) endOverdue(s *node.Step) {
 		return
 	}
 	m.dueAt = time.Time{}
-	for _, c := range inOrder(m.calls) {
-		if c.deadline.IsZero() || s.Now.Before(c.deadline) {
+	over := map[ID]*call{}
+	for id, c := range m.calls {
+		if c.deadline == 0 || s.Now.UnixMilli() < c.deadline {
 			m.watchDeadline(c)
-			continue
+		} else {
+			over[id] = c
 		}
-		c.deadline = time.Time{} // looked at once
+	}
+	if next := s.Now.Add(dueEvery); !m.dueAt.IsZero() && m.dueAt.Before(next) {
+		m.dueAt = next
+	}
+	for _, c := range inOrder(over) {
+		c.deadline = 0 // looked at once
 		if c.reqID != 0 && !s.Link(c.peer).MayBeWritten(c.reqID) {
 			m.takeBack(s, c)
 			m.fail(s, c, c.overdue())

@@ -106,8 +106,9 @@ func (m *Manager) recoverHorizon(ctx context.Context, s *node.Step) error {
 
 func (m *Manager) recoverCall(e store.Exchange) {
 	r := Request{Owner: e.Owner, Client: e.Caller}
-	c := &call{id: e.ID, peer: e.Peer, method: e.Method, sent: max(e.Attempt, 1), stage: e.Stage, created: e.Created, deadline: e.Deadline, total: -1, content: -1,
+	c := &call{id: e.ID, peer: e.Peer, method: e.Method, sent: max(e.Attempt, 1), stage: e.Stage, deadline: millis(e.Deadline), total: -1, content: -1,
 		stages: parseStages(e.Stages), transient: e.Transient, client: unique.Make(r.party())}
+	c.stages.set(StageAccepted, e.Created) // if it is not among them
 	for i, ms := range c.stages {
 		if ms != 0 {
 			c.recorded |= 1 << i // stored before, or too late to matter

@@ -22,10 +22,17 @@ say "      in $((SECONDS - started)) s"
 
 resident() { awk '/^VmRSS/ { printf "%d", $2 / 1024 }' "/proc/${pid[a]}/status"; }
 spent() { awk '{ print $14 + $15 }' "/proc/${pid[a]}/stat"; } # ticks of 10 ms
+# calm: in the last two seconds the site has done nothing to speak of.
+calm() {
+  local before
+  before=$(spent)
+  sleep 2
+  (($(spent) - before < 10))
+}
 # rest WHAT: looks at a site at rest for ten seconds.
 rest() {
   local before reads
-  sleep 5 # what the last call left is done
+  eventually 120 calm || true # what the last call, or the start, left to do is done
   before=$(spent)
   reads=$(awk '/^syscr/ { print $2 }' "/proc/${pid[a]}/io")
   sleep 10
