@@ -19,7 +19,6 @@ type call struct {
 	method    string
 	reqID     uint64 // message id of the request; 0 after a restart
 	sent      int    // how often the request was given to the link: the attempt of the newest
-	stage     string
 	stages    stageTimes
 	recorded  uint8 // stages whose events are stored, a bit each
 	slow      bool  // its stages are stored when it takes long, or were
@@ -46,20 +45,18 @@ type hook struct {
 	notify bool // each stage too
 }
 
-// order of stages, to never go back.
-var stageOrder = map[string]int{StageAccepted: 0, StageQueued: 1, StageWritten: 2, StageArrived: 3, StageCalling: 4, StageAnswered: 5, StageReturned: 6}
-
 // reach notes that the exchange got as far as a stage; it says whether that was new.
 func (c *call) reach(stage string, at time.Time) (news bool) {
+	before := c.stage()
 	news = c.stages.set(stage, at)
-	if stageOrder[stage] > stageOrder[c.stage] {
-		c.stage = stage
-		if c.waiter != nil {
-			c.waiter.setStage(stage)
-		}
+	if now := c.stage(); now != before && c.waiter != nil {
+		c.waiter.setStage(now)
 	}
 	return news
 }
+
+// stage is the last one that was reached.
+func (c *call) stage() string { return c.stages.last() }
 
 // onRes takes the head of a response, with its body or the beginning of it, or the far side's problem.
 func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
@@ -277,7 +274,7 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	m.leave(c)
 	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
 	m.keepAnswer(s, c, state == StateSucceeded)
-	stage, now, res := c.stage, s.Now, int64(c.have.Count())
+	stage, now, res := c.stage(), s.Now, int64(c.have.Count())
 	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stages.json(), ResBytes: &res, Ended: &now}
 	if c.content >= 0 {
 		patch.Content = &c.content

@@ -32,7 +32,7 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 		up.giveUp(ctx)
 		return nil, err
 	}
-	c := &call{id: id, peer: r.Peer, method: r.Method, stage: StageQueued, deadline: millis(r.Deadline), total: -1,
+	c := &call{id: id, peer: r.Peer, method: r.Method, deadline: millis(r.Deadline), total: -1,
 		transient: r.Transient, client: unique.Make(r.party())}
 	c.stages.set(StageAccepted, now)
 	if r.Callback != "" {
@@ -147,7 +147,7 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, i
 		m.enter(c)
 		m.watchDeadline(c)
 		s.Store().PutExchange(store.Exchange{ID: c.id, Side: store.SideIngress, Peer: r.Peer, Upstream: r.Upstream, Route: r.Route, Method: r.Method,
-			Target: r.Target, Caller: r.Client, Stage: c.stage, State: StateRunning, Attempt: 1, Oep: data.Oep, Key: r.Key, Created: now,
+			Target: r.Target, Caller: r.Client, Stage: c.stage(), State: StateRunning, Attempt: 1, Oep: data.Oep, Key: r.Key, Created: now,
 			Deadline: r.Deadline, Stages: c.stages.json(), ReqBytes: size, Owner: r.Owner, Callback: r.Callback, Notify: r.Notify, Transient: r.Transient,
 			ReplayOf: r.ReplayOf})
 		if c.waiter == nil || c.hook != nil {

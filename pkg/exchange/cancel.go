@@ -50,10 +50,10 @@ func (m *Manager) cancel(s *node.Step, c *call) error {
 func (c *call) canceling() bool { return c.stages[stageIndex(StageCanceling)] != 0 }
 
 // shownStage is the stage that people see: canceling until the far side says that the call has begun.
-func (c *call) shownStage() string { return shownStage(c.stage, &c.stages) }
+func (c *call) shownStage() string { return shownStage(c.stage(), &c.stages) }
 
 func shownStage(stage string, t *stageTimes) string {
-	if t[stageIndex(StageCanceling)] != 0 && stageOrder[stage] < stageOrder[StageCalling] {
+	if t[stageIndex(StageCanceling)] != 0 && stageIndex(stage) < stageIndex(StageCalling) {
 		return StageCanceling
 	}
 	return stage

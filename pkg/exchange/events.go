@@ -156,7 +156,7 @@ func (m *Manager) record(s *node.Step, c *call) {
 	if !news {
 		return
 	}
-	stage := c.stage
+	stage := c.stage()
 	s.Store().PatchExchange(c.id, store.SideIngress, store.Patch{Stage: &stage, Stages: c.stages.json()})
 	m.tell(s, c.id)
 }

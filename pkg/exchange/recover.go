@@ -106,9 +106,10 @@ func (m *Manager) recoverHorizon(ctx context.Context, s *node.Step) error {
 
 func (m *Manager) recoverCall(e store.Exchange) {
 	r := Request{Owner: e.Owner, Client: e.Caller}
-	c := &call{id: e.ID, peer: e.Peer, method: e.Method, sent: max(e.Attempt, 1), stage: e.Stage, deadline: millis(e.Deadline), total: -1, content: -1,
+	c := &call{id: e.ID, peer: e.Peer, method: e.Method, sent: max(e.Attempt, 1), deadline: millis(e.Deadline), total: -1, content: -1,
 		stages: parseStages(e.Stages), transient: e.Transient, client: unique.Make(r.party())}
-	c.stages.set(StageAccepted, e.Created) // if it is not among them
+	c.stages.set(StageAccepted, e.Created) // if they are not among them
+	c.stages.set(e.Stage, e.Created)
 	for i, ms := range c.stages {
 		if ms != 0 {
 			c.recorded |= 1 << i // stored before, or too late to matter

@@ -39,6 +39,16 @@ func (t *stageTimes) fix(stage string, ms int64) {
 	}
 }
 
+// last gives the last stage that was reached; a wish to cancel is none.
+func (t *stageTimes) last() string {
+	for i := stageIndex(StageReturned); i > 0; i-- {
+		if t[i] != 0 {
+			return stageNames[i]
+		}
+	}
+	return StageAccepted
+}
+
 func (t *stageTimes) json() []byte {
 	m := make(map[string]int64, len(t))
 	for i, ms := range t {

@@ -20,7 +20,7 @@ func (m *Manager) Tally(ctx context.Context) (Tally, error) {
 	t := Tally{Calls: map[string]int{}, Jobs: map[string]int{}}
 	err := m.sync(ctx, func(*node.Step) {
 		for _, c := range m.calls {
-			t.Calls[c.stage]++
+			t.Calls[c.stage()]++
 		}
 		for _, j := range m.jobs {
 			t.Jobs[j.stage()]++
