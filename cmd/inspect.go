@@ -34,7 +34,8 @@ func newInspectCmd() *cobra.Command {
 		Long: `Explain a frame file line by line: to whom it is sealed, whether its signature verifies, what it says
 and which messages it carries; or, when something is wrong with it, what. Copies in the quarantine
 folder of the state are read as well. Of an own file, which only its recipient can open, the state tells
-what it carried. With the id of an exchange: how far the call got, its messages and their files.
+what it carried. Of a pack, which holds nothing but encrypted chunks, only the shape can be told. With the id of an
+exchange: how far the call got, its messages and their files, and how far long bodies are on their way.
 
 Bodies are never shown, header fields only with --headers, and then without credentials. Nothing is
 changed.

@@ -72,6 +72,9 @@ func Look(path string, k Keys, o Options) (*File, error) {
 		n.Recipient, n.Sender = k.party(n.parsed.Recipient), k.party(n.parsed.Sender)
 		f.Name = &n
 	}
+	if f.Name != nil && f.Name.parsed.Ext == frame.ExtPack {
+		return f, f.pack(path)
+	}
 	if f.other() {
 		return f, nil
 	}
@@ -96,8 +99,6 @@ func read(path string) ([]byte, error) {
 // other gives the verdict on what is no frame by its name or size.
 func (f *File) other() bool {
 	switch {
-	case f.Name != nil && f.Name.parsed.Ext == frame.ExtPack:
-		f.refuse("a pack: raw chunks, which nothing announces to this version", "")
 	case f.Name != nil && f.Name.parsed.Ext == frame.ExtSigned:
 		f.refuse("a frame in signed mode, which this version does not read", "")
 	case f.Bytes > frame.MaxFile:
