@@ -39,6 +39,7 @@ func (m *Monitor) serveEvents(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	s := &eventStream{m: m, w: w, ctl: http.NewResponseController(w), last: last}
+	_ = s.ctl.SetReadDeadline(time.Time{}) // the server's own is for requests; when it passes, this one would be over
 	if !s.write("retry: 3000\n\n") {
 		return
 	}
