@@ -110,9 +110,9 @@ func (s *Server) find(host, path string) *route {
 }
 
 // mapping is how the callee's references and the caller's belong together on a route that strips a prefix.
-func (rt *route) mapping(scheme, host string) httptarget.Mapping {
+func (r *route) mapping(scheme, host string) httptarget.Mapping {
 	callee := httptarget.Origin{Scheme: scheme, Host: host}
 	caller := callee
-	caller.Path = rt.stripped
+	caller.Path = r.stripped
 	return httptarget.Mapping{From: callee, To: caller}
 }
