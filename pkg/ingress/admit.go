@@ -37,8 +37,8 @@ func (s *Server) challenge(h http.Header, p *exchange.Problem) {
 }
 
 // admits says whether the route is for this caller.
-func (r *route) admits(caller string) *exchange.Problem {
-	if len(r.callers) == 0 || slices.Contains(r.callers, caller) {
+func (rt *route) admits(caller string) *exchange.Problem {
+	if len(rt.callers) == 0 || slices.Contains(rt.callers, caller) {
 		return nil
 	}
 	return exchange.Problemf(exchange.CodeCallerDenied, "caller %q may not use this route", caller)
