@@ -323,3 +323,101 @@ func TestStoreThatFailsForAWhile(t *testing.T) {
 		}
 	})
 }
+
+// The callees' side has one slot: a call holds it, until the gate is closed or, without one, until the site ends. Another
+// waits, and is in the store as not begun.
+func oneWaits(t *testing.T, gate chan struct{}) (a, b *host, up *callee, answers chan error) {
+	up = &callee{calls: map[string]int{}, slots: 1}
+	began := make(chan struct{}, 2)
+	up.do = func(r *exchange.Request, body []byte) *exchange.Response {
+		if r.Target == "/first" {
+			began <- struct{}{}
+			if gate == nil {
+				return nil
+			}
+			<-gate
+		}
+		return echo(r, body)
+	}
+	a, b = pair(t, up)
+	answers = make(chan error, 2)
+	call := func(target string) {
+		_, err := a.m.Call(context.Background(), request(b, "POST", target, []byte("once")), longWait, nil)
+		answers <- err
+	}
+	go call("/first")
+	<-began
+	go call("/second")
+	for { // no event tells of it
+		list, err := b.db.Exchanges(context.Background(), store.ExchangeFilter{Running: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 2 {
+			return a, b, up, answers
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// The callees' side is set back to a copy in which a call waits that was made since: it is not made again.
+func TestCalleesSideIsSetBack(t *testing.T) {
+	gate := make(chan struct{})
+	a, b, up, answers := oneWaits(t, gate)
+	older := b.db.Clone()
+	close(gate)
+	for range 2 {
+		if err := <-answers; err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.crash()
+	b.db = older
+	b.start()
+	if _, err := a.m.Call(context.Background(), request(b, "PUT", "/later", nil), longWait, nil); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		list, err := b.db.Exchanges(context.Background(), store.ExchangeFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := map[string]string{}
+		for _, e := range list {
+			states[e.Target] = e.State
+		}
+		if states["/first"] == exchange.StateUncertain && states["/second"] == exchange.StateUncertain {
+			break
+		}
+		if states["/second"] == exchange.StateSucceeded || t.Context().Err() != nil {
+			t.Fatalf("ended as %v", states)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if n := up.count("/second"); n != 1 {
+		t.Errorf("the call that waited in the copy was made %d times", n)
+	}
+}
+
+// The callees' side crashes while a call waits: it is made once the other side has met the new run, without
+// waiting for traffic.
+func TestCallThatWaitedIsMadeAfterACrash(t *testing.T) {
+	_, b, up, answers := oneWaits(t, nil)
+	b.crash()
+	b.start()
+	uncertain := 0
+	for range 2 {
+		err := <-answers
+		var p *exchange.Problem
+		switch {
+		case err == nil:
+		case errors.As(err, &p) && p.Code == exchange.CodeUncertain:
+			uncertain++
+		default:
+			t.Errorf("unexpected: %v", err)
+		}
+	}
+	if uncertain != 1 || up.count("/first") != 1 || up.count("/second") != 1 {
+		t.Errorf("%d uncertain, the first was made %d times, the second %d times", uncertain, up.count("/first"), up.count("/second"))
+	}
+}

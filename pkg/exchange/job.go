@@ -17,6 +17,7 @@ type jobState int
 
 const (
 	jobBody    jobState = iota // parts of the body came, the rest or the request itself did not
+	jobEarly                   // complete; waits for the peer to meet this run of the site
 	jobQueued                  // complete; waits for a slot
 	jobCalling                 // intent is durable; the call runs
 )
@@ -200,8 +201,40 @@ func (m *Manager) request(j *job) *Request {
 	return q
 }
 
+// early says that a call must wait until the peer has met this run: if our state is an older copy, what it holds as
+// not begun may have been done, and only the peer can tell (PROTOCOL "At most once").
+func (m *Manager) early(s *node.Step, j *job) bool {
+	return !m.mayRepeat(j.req) && !s.Link(j.peer).Met()
+}
+
+// PeerMet implements node.Handler: what waited for it begins.
+func (m *Manager) PeerMet(s *node.Step, peer identity.ID) {
+	for _, j := range inOrder(m.jobs) {
+		if j.peer == peer && j.state == jobEarly {
+			m.begin(s, j, false)
+		}
+	}
+}
+
+// doubt ends what has not begun and must not be repeated, when this site was set back: it may have been done since, and
+// the rest of what came in part has come to the later life.
+func (m *Manager) doubt(s *node.Step, peer identity.ID) {
+	for _, j := range inOrder(m.jobs) {
+		if j.peer == peer && j.req != nil && (j.state == jobEarly || j.state == jobBody) && !m.mayRepeat(j.req) {
+			p := Problemf(CodeUncertain, "the site was set back to an older state, after which it may have made the call")
+			m.refuse(s, peer, j.id, j.attempt(), p, j.arrived)
+			m.forget(s, j, p)
+		}
+	}
+}
+
 // begin starts a complete job, or queues it until its upstream has a slot. fresh: it has no row yet.
 func (m *Manager) begin(s *node.Step, j *job, fresh bool) {
+	if m.early(s, j) {
+		j.state = jobEarly
+		m.put(s, j, StageArrived)
+		return
+	}
 	up := j.req.Upstream
 	if m.idle != nil || m.running[up] >= m.cfg.Upstreams.Slots(up) {
 		j.state = jobQueued

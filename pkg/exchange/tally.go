@@ -38,7 +38,7 @@ func (j *job) stage() string {
 	switch j.state {
 	case jobCalling:
 		return StageCalling
-	case jobQueued:
+	case jobEarly, jobQueued:
 		return StageArrived
 	}
 	return StageWritten

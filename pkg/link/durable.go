@@ -17,6 +17,7 @@ type Changes struct {
 	AckedRefs    []Acked      // what the acked messages belonged to
 	WrittenRefs  []Ref        // what messages written for the first time belong to
 	PeerReset    bool         // the peer lost its state (its epoch grew): what is unanswered must be decided anew
+	Met          bool         // the peer has seen a file of this run, and knows of no later life
 	FirstContact bool         // the peer's epoch became known
 	OwnReset     bool         // our own state was set back: what was acked may have been forgotten here
 }

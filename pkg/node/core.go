@@ -54,6 +54,8 @@ type Handler interface {
 	Acked(s *Step, peer identity.ID, a link.Acked)
 	// PeerReset tells that the peer lost its state.
 	PeerReset(s *Step, peer identity.ID)
+	// PeerMet tells that the peer has seen a file of this run, and knows of no later life of this site.
+	PeerMet(s *Step, peer identity.ID)
 	// OwnReset tells that a peer has seen a later life of this site: what was received and acked in it is gone.
 	OwnReset(s *Step, peer identity.ID)
 	// Tick is called when Deadline is reached.
@@ -232,7 +234,7 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 			c.drainBulk(now, peer)
 		}
 	}
-	if len(ch.WrittenRefs)+len(ch.AckedRefs) == 0 && !ch.PeerReset && !ch.OwnReset {
+	if len(ch.WrittenRefs)+len(ch.AckedRefs) == 0 && !ch.PeerReset && !ch.OwnReset && !ch.Met {
 		return
 	}
 	s := &Step{Now: now, core: c}
@@ -251,6 +253,9 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 	}
 	if ch.OwnReset {
 		c.handler.OwnReset(s, peer)
+	}
+	if ch.Met {
+		c.handler.PeerMet(s, peer)
 	}
 	s.merge()
 }

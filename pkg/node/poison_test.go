@@ -37,6 +37,7 @@ func (h *stumbling) Poisoned(*Step, *Delivery)            { h.poisoned++ }
 func (h *stumbling) Written(*Step, identity.ID, link.Ref) {}
 func (h *stumbling) Acked(*Step, identity.ID, link.Acked) {}
 func (h *stumbling) PeerReset(*Step, identity.ID)         {}
+func (h *stumbling) PeerMet(*Step, identity.ID)           {}
 func (h *stumbling) OwnReset(*Step, identity.ID)          {}
 func (h *stumbling) Tick(*Step)                           {}
 func (h *stumbling) Live() int                            { return h.live }
