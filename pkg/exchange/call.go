@@ -337,7 +337,9 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 // decides by what it remembers (PROTOCOL "Epochs"); a request that was not acked goes out again by itself.
 func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 	m.doubt(s, peer)
-	held := func(r store.Out) bool { return r.Kind == frame.KindReq && s.Link(peer).Holds(r.ID) }
+	held := func(r store.Out) bool {
+		return r.Kind == frame.KindReq && r.Acked.IsZero() && s.Link(peer).Holds(r.ID)
+	}
 	for _, c := range inOrder(m.calls) {
 		if c.peer == peer && !slices.ContainsFunc(m.rows(c), held) {
 			m.sendAgain(s, c)

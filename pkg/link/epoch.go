@@ -115,6 +115,8 @@ func (l *Link) NameTaken(now time.Time) {
 func (l *Link) renew(now time.Time, pep, top uint64) {
 	if l.forced {
 		l.stopped = "two copies of this site run, or its state was restored twice: stop one of them and restart"
+		// Both may have opened the same epoch, and the other's messages were acked for ours. So the next run begins another.
+		l.st.Doubled, l.urgent = true, true
 		return
 	}
 	l.forced, l.events.SelfBehind = true, now

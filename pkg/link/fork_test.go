@@ -198,6 +198,33 @@ func TestTwoCopiesAreStopped(t *testing.T) {
 	t.Error("two copies took turns and nobody noticed")
 }
 
+// Two copies may open the same epoch at once, and then the peer's acks of the one's messages are taken for the other's.
+// So the copy that was stopped begins an epoch of its own when it is started again.
+func TestACopyThatWasStoppedBeginsAnew(t *testing.T) {
+	w := newWorld(t, 6, faults{commitDelay: time.Millisecond})
+	a := w.sides[0]
+	a.accept("first")
+	w.settle(t)
+	for range 2 {
+		own, _ := a.l.Epoch()
+		a.l.OwnFile(w.now, (own+5)*frame.SeqPerEpoch)
+	}
+	if a.l.Stopped() == "" {
+		t.Fatal("a second sign of another copy does not stop the link")
+	}
+	shared, _ := a.l.Epoch()
+	w.pass(time.Second)
+	a.crash()
+	if own, _ := a.l.Epoch(); own <= shared || a.l.Stopped() != "" {
+		t.Fatalf("started again: epoch %d after %d, stopped %q", own, shared, a.l.Stopped())
+	}
+	a.accept("after")
+	w.settle(t)
+	if n := w.sides[1].l.Stats().PeerResets; n != 1 {
+		t.Errorf("the peer saw %d new epochs, want the one that was used", n)
+	}
+}
+
 // Old frames that come late, or are replayed, are no fork.
 func TestLateFramesAreNoFork(t *testing.T) {
 	for seed := range uint64(20) {

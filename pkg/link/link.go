@@ -95,6 +95,7 @@ type State struct {
 	LastSeen         time.Time
 	Seen             frame.Ranges
 	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
+	Doubled          bool      // a second copy of this site shared the epoch: the next run opens a new one
 	Learned          Learned   // what was learned of the pipe; zero: nothing yet
 }
 
@@ -295,6 +296,11 @@ func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
 	l.hello.due = now
 	l.answers = bucket{tokens: answerBurst, at: now}
 	l.urgent = true
+	if st.Doubled {
+		l.st.Doubled = false
+		l.renew(now, 0, l.nextSeq)
+		l.forced = false // should the other copy still run, that is noticed once more
+	}
 	return l
 }
 

@@ -20,6 +20,7 @@ func (idle) Written(*Step, identity.ID, link.Ref) {}
 func (idle) Acked(*Step, identity.ID, link.Acked) {}
 func (idle) PeerReset(*Step, identity.ID)         {}
 func (idle) OwnReset(*Step, identity.ID)          {}
+func (idle) PeerMet(*Step, identity.ID)           {}
 func (idle) Tick(*Step)                           {}
 func (idle) Deadline() time.Time                  { return time.Time{} }
 func (idle) Live() int                            { return 0 }
