@@ -62,9 +62,11 @@ func (c callee) Do(ctx context.Context, r *exchange.Request) (*exchange.Response
 	if breaks && dice.IntN(2) == 0 {
 		return nil, true, exchange.Problemf(exchange.CodeCalleeBroken, "the server broke off")
 	}
-	size := dice.IntN(1200)
-	if dice.IntN(12) == 0 {
-		size = dice.IntN(160 << 10)
+	// Every execution answers with as many bytes: so that a mixture of two could pass for an answer.
+	same := w.dice(r.Exchange, -1)
+	size := same.IntN(1200)
+	if same.IntN(12) == 0 {
+		size = same.IntN(160 << 10)
 	}
 	resp := &exchange.Response{Status: 200, Fields: exchange.Fields{{Name: "X-Execution", Value: strconv.Itoa(n)}}, Length: int64(size)}
 	data := answer(r.Exchange, n, size)

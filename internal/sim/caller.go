@@ -33,6 +33,7 @@ type call struct {
 	step  chan struct{} // lets the caller's goroutine go on
 
 	life life // of the site when the call was made
+	over bool // has ended for good
 
 	// Below is guarded by World.mu.
 	accepted bool

@@ -72,9 +72,13 @@ func (w *World) done() bool {
 // allEnded says whether all is done: every call has ended, and every link is synchronized.
 func (w *World) allEnded() bool {
 	for _, c := range w.calls {
+		if c.over {
+			continue
+		}
 		if row, ok := c.row(); ok && row.State == store.StateRunning {
 			return false
 		}
+		c.over = w.healthy // no state is set back any more
 	}
 	for _, s := range w.sites {
 		for _, o := range w.sites {

@@ -46,3 +46,9 @@ func (w *World) flood() {
 
 // flooded says whether all of the flood was sent.
 func (w *World) flooded() bool { return w.book.poured >= w.plan.Flood }
+
+// Distance is the plan of a run in which one message does not come while more than 65,536 later ones do.
+func Distance(seed uint64) Plan {
+	return Plan{Seed: seed, Sites: 2, Mover: Moves, Calls: 20, Gap: 100 * time.Millisecond, Trouble: time.Hour, Heartbeat: time.Minute, Window: 4096, MaxRanges: 4096,
+		MaxFiles: 256, FrameBytes: 1 << 20, Delay: 5 * time.Millisecond, DelayMax: 20 * time.Millisecond, HoldBack: 250, Flood: 72_000}
+}

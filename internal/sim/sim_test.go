@@ -10,12 +10,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hoft/hoft/pkg/planted"
 )
 
 var (
-	from  = flag.Uint64("sim.from", 1, "first seed")
-	seeds = flag.Uint64("sim.seeds", 6, "how many seeds")
-	only  = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
+	from   = flag.Uint64("sim.from", 1, "first seed")
+	seeds  = flag.Uint64("sim.seeds", 6, "how many seeds")
+	least  = flag.Int("sim.deliveries", 0, "go on with further seeds until so many files were delivered under faults")
+	runFor = flag.Duration("sim.for", 0, "go on with further seeds for so long")
+	held   = flag.Bool("sim.held", false, "no state is restored from an older copy or run twice")
+	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
 )
 
 // clean is the smallest world: two sites, a pipe without faults.
@@ -37,26 +42,45 @@ func TestOneCall(t *testing.T) {
 // Every seed is a world of its own; what hoft promises must hold in all of them.
 func TestSeeds(t *testing.T) {
 	if *only != 0 {
-		p := NewPlan(*only)
+		p := planOf(*only)
 		p.Verbose = true
 		show(t, Run(t, p))
 		return
 	}
 	var mu sync.Mutex
 	var sum Report
-	t.Run("seeds", func(t *testing.T) {
-		for seed := *from; seed < *from+*seeds; seed++ {
-			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-				t.Parallel()
-				r := Run(t, NewPlan(seed))
-				check(t, r)
-				mu.Lock()
-				defer mu.Unlock()
-				sum.add(r)
-			})
-		}
-	})
-	t.Log(sum.String())
+	next := *from
+	began := time.Now()
+	// batch plays some seeds at once, as many as there are processors.
+	batch := func(n uint64) {
+		t.Run(fmt.Sprintf("from-%d", next), func(t *testing.T) {
+			for seed := next; seed < next+n; seed++ {
+				t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+					t.Parallel()
+					r := Run(t, planOf(seed))
+					check(t, r)
+					mu.Lock()
+					defer mu.Unlock()
+					sum.add(r)
+				})
+			}
+		})
+		next += n
+	}
+	batch(*seeds)
+	for !t.Failed() && (sum.Deliveries < *least || time.Since(began) < *runFor) {
+		batch(40)
+	}
+	t.Logf("seeds %d to %d: %s", *from, next-1, sum.String())
+}
+
+// planOf draws the plan of a seed.
+func planOf(seed uint64) Plan {
+	p := NewPlan(seed)
+	if *held {
+		p.Rollback, p.Clone = 0, 0
+	}
+	return p
 }
 
 // failed are seeds that once showed a defect.
@@ -131,4 +155,46 @@ func (r *Report) String() string {
 	}
 	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
 		r.Deliveries, r.Faulted, r.Lost, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
+}
+
+// One message is missing for long, and more than 65,536 later ones come: what lies between them is no bound.
+func TestHugeGap(t *testing.T) {
+	r := Run(t, Distance(1))
+	check(t, r)
+	if r.Accepted < 15 {
+		t.Errorf("only %d calls were accepted behind the gap", r.Accepted)
+	}
+}
+
+// planFor draws plans in which a defect has an occasion to show.
+func planFor(d planted.Defect, seed uint64) Plan {
+	p := NewPlan(seed)
+	switch d {
+	case planted.NameReuse:
+		p.Veteran, p.Lose, p.LoseClock, p.NoDisturbance, p.JumpMost = true, 2, true, false, 60*24*time.Hour
+	case planted.Splice:
+		p.Crash, p.NoDisturbance = 0.02, false
+	case planted.Rollback:
+		p.Rollback, p.NoDisturbance = 3, false
+	case planted.OldPairAck:
+		p.Lose, p.NoDisturbance = 3, false
+	case planted.Distance:
+		return Distance(seed)
+	case planted.ResendEarly:
+		p = clean(120)
+		p.Seed, p.Delay, p.DelayMax, p.Gap, p.Heartbeat = seed, 10*time.Second, time.Minute, 10*time.Second, time.Hour
+	}
+	return p
+}
+
+// What finds the defects must find nothing where there is none.
+func TestPlansOfDefectsHold(t *testing.T) {
+	if planted.Bug != planted.None {
+		return // this is the very thing that TestPlanted looks for
+	}
+	for d := planted.OldPairAck; d <= planted.ResendEarly; d++ {
+		for seed := uint64(1); seed <= 4; seed++ {
+			check(t, Run(t, planFor(d, seed)))
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/planted"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -263,6 +264,10 @@ func (m *Manager) intend(s *node.Step, j *job) {
 	s.Hurry() // the callee is waiting to be called
 	m.slow = append(m.slow, slowJob{j, s.Now.Add(tellAfter)})
 	m.wantTick(s.Now)
+	if planted.Bug == planted.IntentLate {
+		j.stop = m.tasks.run(func(ctx context.Context) { m.perform(ctx, j) })
+		return
+	}
 	s.OnCommit(func(s *node.Step) {
 		if m.jobs[j.id] == j && j.canceled {
 			p := Problemf(CodeCanceled, "canceled before the call was begun")

@@ -57,3 +57,42 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMessageData: what any kind of message may carry is refused, or means the same after it was written again.
+func FuzzMessageData(f *testing.F) {
+	const id = `"exchange":"01a202f8-de0f-786c-bf9c-99c5f0e7c08e"`
+	f.Add([]byte(`{` + id + `,"attempt":1001,"status":200,"fields":[["A","1"]],"length":3,"more":true,"callee":{"addr":"a:1","ms":3}}`))
+	f.Add([]byte(`{` + id + `,"attempt":1001,"status":0,"fields":[],"length":0,"problem":{"code":"denied","detail":"no"}}`))
+	f.Add([]byte(`{` + id + `,"attempt":1001,"offset":40960,"total":50000,"trailers":[["T","\u00ff"]]}`))
+	f.Add([]byte(`{` + id + `,"attempt":0,"reason":"upload broken off"}`))
+	f.Add([]byte(`{` + id + `,"stage":"calling","at":1763798400123}`))
+	f.Add([]byte(`{` + id + `,"attempt":1001,"offset":1048576}`))
+	f.Add([]byte(`{` + id + `}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		sameAgain[resData](t, data)
+		sameAgain[bodyData](t, data)
+		sameAgain[abortData](t, data)
+		sameAgain[cancelData](t, data)
+		sameAgain[stageData](t, data)
+		sameAgain[winData](t, data)
+		_, _ = peekExchange(data)
+	})
+}
+
+func sameAgain[T any](t *testing.T, data []byte) {
+	v, err := decode[T](data)
+	if err != nil {
+		return
+	}
+	js, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := decode[T](js)
+	if err != nil {
+		t.Fatalf("%s: %v", js, err)
+	}
+	if js2, err := json.Marshal(again); err != nil || string(js) != string(js2) {
+		t.Fatalf("%s\n%s\n%v", js, js2, err)
+	}
+}

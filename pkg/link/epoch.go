@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/planted"
 )
 
 // pair applies the epoch rule to one line. ofPeer: the line is of the peer's newest epoch; ofPair: it
@@ -122,7 +123,7 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 	l.forced, l.events.SelfBehind = true, now
 	l.changes.OwnReset = true
 	ep := max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
-	if top != 0 {
+	if top != 0 && planted.Bug != planted.NameReuse {
 		ep = max(ep, top/frame.SeqPerEpoch+1000)
 	}
 	l.st.Epoch = ep

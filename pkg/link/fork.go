@@ -2,6 +2,7 @@ package link
 
 import (
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/planted"
 )
 
 // forked says whether a line shows that the peer's state is doubled or was set back within its epoch
@@ -13,6 +14,8 @@ import (
 func (l *Link) forked(c *frame.Claims) bool {
 	r, known := c.Run, l.st.PeerRun
 	switch {
+	case planted.Bug == planted.Rollback:
+		return false
 	case known == (frame.Run{}):
 	case r.Rand == known.Rand:
 		return l.forgot(c, l.runFloor)

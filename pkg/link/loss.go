@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/planted"
 )
 
 // rtt estimates the round trip by file (RFC 9002 section 5): from writing a file to hearing that it
@@ -34,6 +35,9 @@ func (r *rtt) sample(d time.Duration) {
 
 // timeout is the probe timeout without back-off (RFC 9002 section 6.2.1).
 func (r *rtt) timeout(ackDelay time.Duration) time.Duration {
+	if planted.Bug == planted.ResendEarly {
+		return timerGranularity
+	}
 	return r.smoothed + max(4*r.variation, timerGranularity) + ackDelay
 }
 

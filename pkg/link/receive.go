@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/planted"
 )
 
 // File is what was verified of one file of the peer.
@@ -46,6 +47,9 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		if c.Caps != nil {
 			l.st.PeerCaps = c.Caps
 			l.dirty = true
+		}
+		if planted.Bug == planted.OldPairAck && !ofPair && c.Ack != nil && !l.beyond(c.Ack) {
+			l.acked(now, c.Ack)
 		}
 		if !ofPair {
 			continue
@@ -150,6 +154,9 @@ func (l *Link) accept(id uint64) bool {
 		l.stats.Duplicates++
 		return false
 	}
+	if planted.Bug == planted.Distance && id > l.st.Contig+1<<16 {
+		return false
+	}
 	if l.opensRange(id) && len(l.st.OOO)+len(l.staging)+len(l.fresh) >= l.cfg.MaxRanges {
 		l.full = true
 		return false
@@ -185,6 +192,12 @@ func (l *Link) advanceBase(base uint64) {
 func (l *Link) ack() *frame.Ack {
 	a := &frame.Ack{Contig: l.st.Contig, Full: l.full}
 	a.OOO = l.st.OOO
+	if planted.Bug == planted.AckEarly {
+		a.OOO = a.OOO.Clone()
+		a.OOO.Union(l.staging)
+		a.OOO.Union(l.fresh)
+		closeGap(&a.Contig, &a.OOO)
+	}
 	if len(a.OOO) > frame.MaxOOO {
 		a.OOO = l.changedLast()
 	}

@@ -97,6 +97,12 @@ step_race() {
   CGO_ENABLED=1 go test -race ./...
 }
 
+# Whole sites on a simulated clock until a million files were delivered under faults, and the test of that test.
+step_sim() {
+  GOGC=400 go test ./internal/sim -run '^TestSeeds$' -v -timeout 20m -sim.held -sim.seeds=40 -sim.deliveries=1000000 | grep -v '^=== \|--- PASS'
+  scripts/ci/planted
+}
+
 step_modules() {
   local dir
   for dir in $(nested_modules); do

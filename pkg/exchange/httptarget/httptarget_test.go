@@ -197,3 +197,21 @@ func FuzzStrip(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParse: what is taken is origin-form, and taken again as it is.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"/a?b", "*", "http://h/x", "https://h", "http://u@h/", "HTTP://h?q", "//x", ""} {
+		f.Add("GET", s)
+		f.Add("OPTIONS", s)
+	}
+	f.Fuzz(func(t *testing.T, method, uri string) {
+		got, err := Parse(method, uri)
+		if err != nil {
+			return
+		}
+		again, err := Parse(method, got.Raw)
+		if got.Raw != "*" && (got.Raw == "" || got.Raw[0] != '/') || err != nil || again.Raw != got.Raw {
+			t.Fatalf("%q became %q, then %q, %v", uri, got.Raw, again.Raw, err)
+		}
+	})
+}

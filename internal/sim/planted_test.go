@@ -1,0 +1,41 @@
+//go:build planted
+
+package sim
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hoft/hoft/pkg/planted"
+)
+
+// noticed says which invariant must notice each defect, and which others may notice it in other worlds.
+var noticed = map[planted.Defect][]string{
+	planted.OldPairAck:  {"acked, not received", "progress", "nothing lost"},
+	planted.NameReuse:   {"name used twice"},
+	planted.Splice:      {"answer spliced", "progress", "outcome"},
+	planted.Rollback:    {"progress", "nothing lost"},
+	planted.Distance:    {"not taken"},
+	planted.IntentLate:  {"call before intent"},
+	planted.AckEarly:    {"ack before commit"},
+	planted.AcceptEarly: {"accepted before commit"},
+	planted.ResendEarly: {"bytes bounded"},
+}
+
+// TestPlanted plays worlds until one shows the defect that is built in.
+func TestPlanted(t *testing.T) {
+	const most = 400
+	for seed := uint64(1); seed <= most; seed++ {
+		r := Run(t, planFor(planted.Bug, seed))
+		if v := r.Violation; v != nil {
+			if !slices.Contains(noticed[planted.Bug], v.Invariant) {
+				t.Fatalf("seed %d: noticed by %q (%s), want one of %q", r.Plan.Seed, v.Invariant, v.Detail, noticed[planted.Bug])
+			}
+			if v.Invariant == noticed[planted.Bug][0] {
+				t.Logf("seed %d: %s: %s", r.Plan.Seed, v.Invariant, v.Detail)
+				return
+			}
+		}
+	}
+	t.Errorf("%d worlds, and nobody noticed the defect", most)
+}

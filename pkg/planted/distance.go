@@ -1,0 +1,6 @@
+//go:build planted && distance
+
+package planted
+
+// Bug is the defect that is built in.
+const Bug = Distance

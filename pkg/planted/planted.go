@@ -1,0 +1,34 @@
+// Package planted names defects that can be built in to see whether the simulation finds them: the test of the test.
+//
+// An ordinary build has none: Bug is the constant None, and the compiler leaves out whatever depends on it. With the
+// tags planted and one of those below, as in "go test -tags planted,ack_early ./internal/sim", Bug is that defect.
+// scripts/ci/planted builds each. A new defect is a constant here, a file of two lines for its tag, the one line of
+// code that does wrong, and an entry in internal/sim/planted_test.go that says which invariant must notice.
+package planted
+
+// Defect is one way of doing wrong.
+type Defect int
+
+// The defects. Those of packs ("have" before the chunk is synced, a mover that truncates the source of a linked pack)
+// wait for packs in the simulation.
+const (
+	None Defect = iota
+	// OldPairAck: an ack of an epoch pair that is over is applied.
+	OldPairAck
+	// NameReuse: a new epoch is chosen without regard to the file names of the life before.
+	NameReuse
+	// Splice: what came of one attempt of an answer is joined to what comes of the next.
+	Splice
+	// Rollback: runs that begin with ids or file numbers used before, or with less than was acked, go unnoticed.
+	Rollback
+	// Distance: what lies far above the first gap is not taken, whatever the number of ranges.
+	Distance
+	// IntentLate: the callee is called before the intent is durable.
+	IntentLate
+	// AckEarly: what came is acked before its receipt is durable.
+	AckEarly
+	// AcceptEarly: a call is accepted before it is durable.
+	AcceptEarly
+	// ResendEarly: the timer for writing again knows nothing of the round trip.
+	ResendEarly
+)
