@@ -136,6 +136,9 @@ func (p *Plan) drawLimits(r *rand.Rand) {
 	if r.IntN(3) == 0 {
 		p.FrameBytes = 4 << 10 << r.IntN(4)
 	}
+	if p.DelayMax >= time.Minute { // a few files at a time, and small ones, would take weeks
+		p.MaxFiles, p.FrameBytes = max(p.MaxFiles, 16), max(p.FrameBytes, 64<<10)
+	}
 }
 
 // some gives a probability up to most, or none in half of the plans.

@@ -36,6 +36,8 @@ type proc struct {
 	stop   context.CancelFunc
 	due    time.Duration // when the core wants a tick; -1: never
 	late   int           // ticks in a row without time passing
+	minute time.Duration // in which files were written
+	files  int           // in it
 
 	rows  map[identity.ID]store.Link // as committed
 	taken map[received]bool          // message ids handed to the layer above in this run
@@ -324,9 +326,18 @@ func (p *proc) write(wr node.Write) {
 	})
 }
 
+// filesPerMinute is more than any plan gives occasion to.
+const filesPerMinute = 10_000
+
 // wrote notes a file that was put.
 func (p *proc) wrote(wr node.Write, data []byte) {
 	p.w.report.Files++
+	if minute := p.w.now() / time.Minute; minute != p.minute {
+		p.minute, p.files = minute, 0
+	}
+	if p.files++; p.files > filesPerMinute {
+		p.w.fail("bytes bounded", "%s writes %d files in a minute", p.site.name, p.files)
+	}
 	p.w.mover.appeared(p.site, wr.Name, data)
 }
 

@@ -149,7 +149,11 @@ func (l *Link) greeted(now time.Time, f *file) {
 	h := &l.hello
 	h.files.Add(f.seq, f.seq)
 	trimLow(&h.files, keptHellos)
-	pause := min(l.rtt.timeout(l.cfg.AckDelay)<<min(h.tries, 16), l.cfg.Heartbeat)
+	pause := l.rtt.timeout(l.cfg.AckDelay)
+	for i := 0; i < h.tries && pause < l.cfg.Heartbeat; i++ {
+		pause *= 2 // not shifted at once: a round trip of two days would overflow
+	}
+	pause = min(pause, l.cfg.Heartbeat)
 	if l.taken.takes {
 		pause = l.cfg.Heartbeat
 	}
