@@ -137,7 +137,7 @@ func (p *Plan) drawLimits(r *rand.Rand) {
 		p.FrameBytes = 4 << 10 << r.IntN(4)
 	}
 	if p.DelayMax >= time.Minute { // a few files at a time, and small ones, would take weeks
-		p.MaxFiles, p.FrameBytes = max(p.MaxFiles, 16), max(p.FrameBytes, 64<<10)
+		p.MaxFiles, p.FrameBytes, p.Window = max(p.MaxFiles, 16), max(p.FrameBytes, 64<<10), max(p.Window, 512)
 	}
 }
 
