@@ -146,9 +146,13 @@ func (l *Link) take1(r Item) {
 // SetHeld tells how much of the outbox was not acked at start.
 func (l *Link) SetHeld(messages, bytes int64) { l.held = counts{messages, bytes} }
 
-// RestoreFile tells of a file that an earlier run wrote: its messages are not due before its time.
+// RestoreFile tells of a file that an earlier run wrote: its messages are not due before its time. A time that lies
+// ahead is of a clock that was set back since; waiting for it would lock the link up for as long.
 // To be called before Load, in ascending order of seq.
 func (l *Link) RestoreFile(s SentFile) {
+	if s.At.After(l.topAt) { // the time of the start, until a file comes
+		s.At = l.topAt
+	}
 	if s.Seq < l.st.Epoch*frame.SeqPerEpoch { // of a life that is over: the peer would not hear it
 		l.changes.SentReplaced.Add(s.Seq, s.Seq)
 		l.changes.Remove = append(l.changes.Remove, s.Seq)
