@@ -84,7 +84,7 @@ func planOf(seed uint64) Plan {
 }
 
 // failed are seeds that once showed a defect.
-var failed = []uint64{16, 32, 102, 105, 111, 113, 117, 122, 124, 137, 142, 169, 178, 180, 207, 258, 267, 270, 286, 290, 294}
+var failed = []uint64{16, 32, 102, 105, 111, 113, 117, 122, 137, 142, 169, 178, 180, 207, 246, 258, 267, 270, 286, 290, 294}
 
 func TestSeedsThatFailedOnce(t *testing.T) {
 	for _, seed := range failed {
