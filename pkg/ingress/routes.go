@@ -110,9 +110,9 @@ func (s *Server) find(host, path string) *route {
 }
 
 // mapping is how the callee's references and the caller's belong together on a route that strips a prefix.
-func (r *route) mapping(scheme, host string) httptarget.Mapping {
+func (rt *route) mapping(scheme, host string) httptarget.Mapping {
 	callee := httptarget.Origin{Scheme: scheme, Host: host}
 	caller := callee
-	caller.Path = r.stripped
+	caller.Path = rt.stripped
 	return httptarget.Mapping{From: callee, To: caller}
 }

@@ -74,7 +74,7 @@ called=$(accept k-called -H "Hoft-Callback-Url: $hook")
 streamed=$(accept k-streamed)
 call -N "$front$state/$streamed/events" >"$work/stream" 2>/dev/null &
 stream=$!
-ok "the stream begins" eventually 20 grep -q 'exchange.queued' "$work/stream"
+ok "the stream begins" eventually 20 grep -q 'exchange.written' "$work/stream"
 crash a
 wait "$stream" || true
 last=$(sed -n 's/^id: //p' "$work/stream" | tail -n 1)
@@ -151,6 +151,23 @@ sed -i 's/^limits: .*/limits: {peer_calls: 2\/h}/' "$work/a.yaml"
 serve b a
 for n in 1 2; do row "calls to the peer, $n of 2 in an hour" 202 -H 'Prefer: respond-async' -d x "$front/job/p$n"; done
 row "calls to the peer: one too many" 429 -H 'Prefer: respond-async' -d x "$front/job/p3"
+limit() { # LIMITS: site a starts anew with them
+  end a
+  sed -i "s|^limits: .*|limits: {$1}|" "$work/a.yaml"
+  serve a
+}
+limit "caller_calls: 2/h"
+for n in 1 2; do row "calls of a caller, $n of 2 in an hour" 202 -H 'Prefer: respond-async' -d x "$front/job/c$n"; done
+row "calls of a caller: one too many" 429 -H 'Prefer: respond-async' -d x "$front/job/c3"
+limit "peer_bytes: 64KiB/h"
+row "64 KiB to the peer in an hour are used up by this one" 202 -H 'Prefer: respond-async' --data-binary "@$work/data" "$front/job/y1"
+row "bytes to the peer: the next has to wait" 429 -H 'Prefer: respond-async' -d x "$front/job/y2"
+ok "all of it is answered" eventually "$patience" open_calls
+end b
+limit "peer_in_flight: 1"
+row "in flight to the peer: the first" 202 -H 'Prefer: respond-async' -d x "$front/job/g1"
+row "in flight to the peer: one too many" 429 -H 'Prefer: respond-async' -d x "$front/job/g2"
+serve b
 ok "and so have these" eventually "$patience" open_calls
 
 # After results.ttl nothing of a call is left in the state folder of the callers' side, nor of the callees'.
