@@ -19,6 +19,8 @@ type block struct {
 var (
 	mark = regexp.MustCompile(`^<!-- (file|run|serve|callee)((?: [a-z]+="[^"]*")*) -->$`)
 	attr = regexp.MustCompile(`([a-z]+)="([^"]*)"`)
+	// table is where scripts/table writes its rows.
+	table = regexp.MustCompile(`^<!-- (table: .*|end of table) -->$`)
 )
 
 // attributes that each kind may have.
@@ -34,7 +36,7 @@ func blocks(markdown string) ([]block, error) {
 	for i := 0; i < len(lines); i++ {
 		m := mark.FindStringSubmatch(lines[i])
 		if m == nil {
-			if strings.HasPrefix(lines[i], "<!--") {
+			if strings.HasPrefix(lines[i], "<!--") && !table.MatchString(lines[i]) {
 				return nil, fmt.Errorf("line %d: a comment that is no mark: %s", i+1, lines[i])
 			}
 			continue

@@ -127,7 +127,7 @@ for where in a-out b-in b-out a-in; do
   ok "$where is away: calls wait" eventually 30 queued
   ok "$s says so in its log" eventually 20 logged "$s" 'not a (folder|directory)'
   calm "$s" "$where is away"
-  rm "$work/$where"
+  rm -rf "${work:?}/$where" # or what the mover has made of it
   small "$where" 8
   works "$where was away, and an empty one is there now"
 done

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A page in Chromium, directly and through two sites: fetch, streams, EventSource, forms, cookies, ranges, broken answers.
-# apt: chromium nodejs npm
+# apt: chromium
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
-need chromium=chromium npm=npm
+need chromium=chromium node=nodejs npm=npm
 build
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 mkdir -p "$work/browser"

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Package clients through two sites: npm publishes and installs, Go fetches modules with checksums. What they get is what
 # they get directly.
-# apt: nodejs npm
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
-need npm=npm curl=curl jq=jq
+need node=nodejs npm=npm curl=curl jq=jq
 build registry
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 
