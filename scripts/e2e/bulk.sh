@@ -80,11 +80,14 @@ a4=$(written a)
 kill -STOP "${pid[b]}"
 curl -sS --max-time 3600 -o "$work/back" -T "$work/body" "$front/echo" >/dev/null &
 client=$!
-eventually 60 packs_in b || die "no pack comes"
-for f in "$work"/b-in/*/*.pack; do
+come() { (($(find "$work/b-in" -name '*.pack' -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }') > 16 << 20)); }
+eventually 60 come || die "no packs come"
+kill -STOP "${pid[mover]}" # what it still writes of a file lies behind the change
+find "$work/b-in" -name '*.pack' -size +64k | while read -r f; do
   n=$(stat -c %s "$f")
   printf '\xff\xff\xff\xff' | dd of="$f" bs=1 seek=$((n / 2)) conv=notrunc status=none
 done
+kill -CONT "${pid[mover]}"
 kill -CONT "${pid[b]}"
 wait "$client"
 ok "bytes changed in the pipe: the body comes back" cmp "$work/body" "$work/back"
