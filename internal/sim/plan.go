@@ -126,7 +126,7 @@ func (p *Plan) drawLimits(r *rand.Rand) {
 		p.Window = 8 << r.IntN(4)
 	}
 	if r.IntN(4) == 0 {
-		if p.MaxRanges = 2 << r.IntN(4); p.DelayMax > time.Minute {
+		if p.MaxRanges = 32 << r.IntN(4); p.DelayMax > time.Minute {
 			p.MaxRanges *= 32 // each round trip closes so many gaps only, and here it takes days
 		}
 	}
