@@ -121,14 +121,16 @@ for where in a-out b-in b-out a-in; do
     works "$where was read-only"
   fi
   since "$s"
+  kill -STOP "${pid[mover]}" # it makes folders that it misses, and carries what lies in their place
   umount -l "$work/$where"
   rm -rf "${work:?}/$where"
-  : >"$work/$where" # else the mover makes the folder
+  : >"$work/$where"
   ok "$where is away: calls wait" eventually 30 queued
   ok "$s says so in its log" eventually 20 logged "$s" 'not a (folder|directory)'
   calm "$s" "$where is away"
-  rm -rf "${work:?}/$where" # or what the mover has made of it
+  rm "$work/$where"
   small "$where" 8
+  kill -CONT "${pid[mover]}"
   works "$where was away, and an empty one is there now"
 done
 
