@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -90,22 +91,27 @@ func (d *Dir) Read(file File) ([]byte, error) {
 }
 
 func (d *Dir) read(file File) ([]byte, error) {
-	if file.Name.Recipient != d.o.Self {
-		return nil, ErrForeign
-	}
-	f, err := d.inbox.get(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrGone
-	}
-	if err != nil {
-		return nil, err
-	}
-	open, size, err := f.openRegular(d.o.base(file.Name))
+	open, size, err := d.openFound(file)
 	if err != nil {
 		return nil, err
 	}
 	defer open.Close()
 	return readAll(open, size, d.o.limit(file.Name.Ext))
+}
+
+// openFound opens a file of the inbox with the guard of openRegular and gives its size in bytes.
+func (d *Dir) openFound(file File) (open *os.File, size int64, err error) {
+	if file.Name.Recipient != d.o.Self {
+		return nil, 0, ErrForeign
+	}
+	f, err := d.inbox.get(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, ErrGone
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return f.openRegular(d.o.base(file.Name))
 }
 
 // readAll reads to the end, expecting size bytes and accepting at most limit.

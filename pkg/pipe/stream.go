@@ -119,17 +119,7 @@ func (d *Dir) Open(file File) (Content, error) {
 }
 
 func (d *Dir) open(file File) (Content, error) {
-	if file.Name.Recipient != d.o.Self {
-		return nil, ErrForeign
-	}
-	f, err := d.inbox.get(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrGone
-	}
-	if err != nil {
-		return nil, err
-	}
-	open, size, err := f.openRegular(d.o.base(file.Name))
+	open, size, err := d.openFound(file)
 	if err != nil {
 		return nil, err
 	}
