@@ -61,7 +61,7 @@ func TestABadPipeCostsLittle(t *testing.T) {
 	for _, c := range []struct {
 		callers int
 		habit   habit
-	}{{1, copies}, {16, copies}, {64, copies}, {1, moves}, {16, moves}, {64, moves}} {
+	}{{1, copies}, {16, copies}, {64, copies}, {1, moves}, {16, moves}, {64, moves}, {1, movesLate}, {16, movesLate}, {64, movesLate}} {
 		t.Run(fmt.Sprintf("%d callers, a mover that %s", c.callers, c.habit), func(t *testing.T) {
 			callers := c.callers
 			calls := 300 + 20*callers

@@ -148,10 +148,12 @@ type file struct {
 	suspect bool   // lost, if it has left the outbox
 	// answers: it holds nothing but answers, and the first ack of what they answer. Whoever asked repeats that when it
 	// hears nothing, and then this file is known to be lost: its own timer would only send twice what came.
-	answers bool
-	gone    bool      // not in the outbox any more
-	there   time.Time // when it was last seen in the outbox
-	left    time.Time // when it was noticed to be gone, if it was seen there before
+	answers  bool
+	gone     bool          // not in the outbox any more
+	there    time.Time     // when it was last seen in the outbox
+	patience time.Duration // how much longer it may lie there before the outbox is looked at for its sake
+	wanted   bool          // the outbox is looked at for its sake
+	left     time.Time     // when it was noticed to be gone, if it was seen there before
 	// restored: written by an earlier run.
 	restored bool
 }

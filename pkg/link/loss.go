@@ -185,7 +185,7 @@ func (l *Link) detectLost(now time.Time) {
 		}
 		if f.later >= l.loss.threshold || !now.Before(f.since().Add(limit)) {
 			if l.waits(f) && f.later < passedOver {
-				l.wantLook(now)
+				l.missed(now, f)
 				continue
 			}
 			l.giveUp(now, f)
@@ -276,8 +276,8 @@ func (l *Link) probeAt() (time.Time, *file) {
 	return time.Time{}, nil
 }
 
-// lookAt gives the time when the oldest file that may not have been taken yet would be written again if it had: the
-// outbox is looked at first. Zero: none waits.
+// lookAt gives the time when the outbox is to be looked at for the sake of the file that should have gone first. Zero:
+// none waits.
 func (l *Link) lookAt() (at time.Time) {
 	if l.st.PeerEpoch == 0 || !l.taken.takes {
 		return at
@@ -286,11 +286,7 @@ func (l *Link) lookAt() (at time.Time) {
 		if f.lost || f.pending == 0 || f.gone {
 			continue
 		}
-		from := f.at
-		if f.there.After(from) {
-			from = f.there
-		}
-		if t := from.Add(max(l.rtt.timeout(l.cfg.AckDelay), l.taken.pause)); at.IsZero() || t.Before(at) {
+		if t := l.lookFor(f); at.IsZero() || t.Before(at) {
 			at = t
 		}
 	}

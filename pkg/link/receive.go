@@ -109,7 +109,7 @@ func (l *Link) unheard(now time.Time, id uint64) {
 		}
 		if l.waits(f) {
 			f.suspect = true
-			l.wantLook(now)
+			l.missed(now, f)
 			continue
 		}
 		l.giveUp(now, f)

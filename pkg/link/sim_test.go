@@ -38,9 +38,10 @@ const (
 	_ habit = iota
 	moves
 	copies
+	movesLate // files lie in the outbox until they are carried
 )
 
-func (h habit) String() string { return []string{"does nothing", "moves", "copies"}[h] }
+func (h habit) String() string { return []string{"does nothing", "moves", "copies", "moves late"}[h] }
 
 type faults struct {
 	drop, cut, dup float64
@@ -57,6 +58,7 @@ type flying struct {
 	to   int
 	file link.File
 	raw  [][]byte
+	take bool // only taken out of the other side's outbox
 }
 
 // side is one site: a link and what its disk holds.
@@ -275,8 +277,11 @@ func (s *side) put(f *link.Frame) {
 	if s.onWrite != nil {
 		s.onWrite(int64(size))
 	}
-	if w.habit == copies || w.halted {
+	if w.habit == copies || w.habit == movesLate || w.halted {
 		s.outbox[f.Seq] = true
+	}
+	if w.habit == movesLate && !w.halted {
+		w.air = append(w.air, flying{at: w.now.Add(time.Millisecond + w.fault.least), to: 1 - s.n, file: link.File{Seq: f.Seq}, take: true})
 	}
 	if w.halted {
 		s.waiting = append(s.waiting, flying{to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines})
@@ -361,7 +366,7 @@ func (w *world) resume() {
 			if s.outbox[f.file.Seq] {
 				f.at = w.now.Add(time.Millisecond)
 				w.air = append(w.air, f)
-				if w.habit == moves {
+				if w.habit != copies {
 					delete(s.outbox, f.file.Seq)
 				}
 			}
@@ -425,6 +430,10 @@ func (w *world) step() bool {
 	}
 	w.air = still
 	for _, f := range due {
+		if f.take {
+			delete(w.sides[1-f.to].outbox, f.file.Seq)
+			continue
+		}
 		w.sides[f.to].receive(f)
 	}
 	if w.rnd.Float64() < w.fault.crash {

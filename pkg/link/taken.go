@@ -24,14 +24,12 @@ type taken struct {
 	looked  time.Time     // when it was
 	asked   time.Time     // when the look under way was asked for
 	cost    time.Duration // what the last one took
-	pause   time.Duration // between looks while nothing is taken
 }
 
 const (
 	// takenAfter is how many files in a row change the mind about how the pipe works.
 	takenAfter = 3
-	// lookPause and lookPauseMax bound how often the outbox is looked at while a file lies there and is not taken.
-	lookPause    = time.Second
+	// lookPauseMax bounds how long the outbox is not looked at while a file lies there and is not taken.
 	lookPauseMax = time.Minute
 	// passedOver is how many later files must have been seen before one that lies there counts as lost: then the
 	// mover passes it over.
@@ -86,11 +84,29 @@ func (f *file) since() time.Time {
 	return f.at
 }
 
+// lookFor is when the outbox is to be looked at for the sake of a file that is not known to have been taken: when it would
+// be written again if it had been, or, where it was still there then, less and less often.
+func (l *Link) lookFor(f *file) time.Time {
+	if f.patience > 0 {
+		return f.there.Add(f.patience)
+	}
+	return f.at.Add(l.rtt.timeout(l.cfg.AckDelay))
+}
+
+// missed has the outbox looked at for a file that would be lost if it had been taken.
+func (l *Link) missed(now time.Time, f *file) {
+	f.wanted = true
+	if at := f.there.Add(f.patience); f.patience > 0 && at.After(now) {
+		now = at
+	}
+	l.wantLook(now)
+}
+
 // wantLook has the outbox looked at, unless that was just done.
 func (l *Link) wantLook(at time.Time) {
 	t := &l.taken
 	// A listing that takes long, of a folder with much in it or far away, is made for a fifth of the time at most.
-	if soonest := t.looked.Add(min(max(t.pause, timerGranularity, 4*t.cost), lookPauseMax)); at.Before(soonest) {
+	if soonest := t.looked.Add(min(max(timerGranularity, 4*t.cost), lookPauseMax)); at.Before(soonest) {
 		at = soonest
 	}
 	if t.look.IsZero() || at.Before(t.look) {
@@ -132,25 +148,23 @@ func (l *Link) Looked(now time.Time, present []uint64) {
 		t.cost = now.Sub(t.asked)
 	}
 	t.look, t.looked, t.looking = time.Time{}, now, false
-	stuck := false
 	for _, f := range l.files {
 		switch {
 		case f.gone:
 		case there[f.seq]:
-			f.there, stuck = now, true
+			if f.wanted || !now.Before(l.lookFor(f)) { // else it is young, and may well be there
+				f.patience = min(max(2*f.patience, timerGranularity), lookPauseMax)
+			}
+			f.there, f.wanted = now, false
 		default:
 			f.gone = true
 			if !f.there.IsZero() {
 				f.left = now
 			}
-			t.pause = 0
 			if f.suspect && !f.lost && !f.seen && f.pending > 0 {
 				l.giveUp(now, f)
 			}
 		}
-	}
-	if stuck {
-		t.pause = min(max(2*t.pause, lookPause), lookPauseMax)
 	}
 	l.detectLost(now)
 }
