@@ -60,6 +60,9 @@ func serve(ctx context.Context, cfg *config.Config, roles site.Roles, log zerolo
 	if a := s.Addr(); a != nil {
 		ev = ev.Str("ingress", fmt.Sprintf("http://%s", a))
 	}
+	if a := s.DataAddr(); a != nil {
+		ev = ev.Str("data", a.String())
+	}
 	if a := s.AdminAddr(); a != nil {
 		ev = ev.Str("admin", fmt.Sprintf("http://%s", a))
 	}

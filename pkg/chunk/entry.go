@@ -32,6 +32,11 @@ func (e Entry) String() string {
 // Format gives String for every verb.
 func (e Entry) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }
 
+// same says whether both are lines of one chunk.
+func (e *Entry) same(o *Entry) bool {
+	return e.Phs == o.Phs && e.Hsh == o.Hsh && e.Len == o.Len && e.Alg == o.Alg && e.Lvl == o.Lvl
+}
+
 // check tests what holds for an entry at place i of a node, by itself.
 func (e *Entry) check(i int) error {
 	switch {

@@ -15,6 +15,7 @@ type Config struct {
 	Link      Link      `mapstructure:"link"`
 	Results   Results   `mapstructure:"results"`
 	Chunks    Chunks    `mapstructure:"chunks"`
+	Data      Data      `mapstructure:"data"`
 	Callbacks Callbacks `mapstructure:"callbacks"`
 	Limits    Limits    `mapstructure:"limits"`
 	Log       Log       `mapstructure:"log"`
@@ -197,6 +198,16 @@ type Link struct {
 // Chunks is the store of long bodies.
 type Chunks struct {
 	MaxBytes Size `mapstructure:"max_bytes"` // 0: 10 GiB, or a fifth of the disk where that is less
+}
+
+// Data is the Direct Data API.
+type Data struct {
+	Listen     string     `mapstructure:"listen"`      // "": the API is off
+	Hosts      []string   `mapstructure:"hosts"`       // further Host values that are served
+	TokensFile string     `mapstructure:"tokens_file"` // secret: a file, credential:NAME or env:NAME; "": whoever reaches the listener
+	TLS        IngressTLS `mapstructure:"tls"`
+	MaxBody    Size       `mapstructure:"max_body"`  // of one request
+	MaxBytes   Size       `mapstructure:"max_bytes"` // of all data that is kept; 0: half of the chunk store
 }
 
 // Results is the store of finished exchanges.

@@ -172,6 +172,17 @@ var descriptions = map[string]string{
 	"chunks":           "The store of long bodies, in the folder chunks of the state folder.",
 	"chunks.max_bytes": "Most bytes that it takes on the disk. What no unfinished call needs goes first, the longest unused first. 0: 10 GiB, or a fifth of the disk where that is less.",
 
+	"data":                    "The Direct Data API: self-encrypted data over HTTP ([data-api.md](data-api.md)).",
+	"data.listen":             "Address of the API, host:port. Empty: there is none. Beyond loopback it needs tls and tokens_file.",
+	"data.hosts":              "Further names of this listener that may stand in Host, without ports. Others get 421.",
+	"data.tokens_file":        "Who may use the API: a file, `credential:NAME` or `env:NAME`, read again when it changes. A line each: a name, `read`, `write` or `read,write`, and a token of at least 16 bytes. Empty: whoever reaches the listener, which must be on loopback.",
+	"data.tls":                "Certificate with which the listener speaks TLS; as ingress.tls.",
+	"data.tls.cert_file":      "PEM file of the certificate and its chain. Empty: no TLS.",
+	"data.tls.key_file":       "PEM file of its private key; nobody else may be able to read it.",
+	"data.tls.client_ca_file": "PEM file of the authorities that sign clients' certificates. With it every client must show one, besides its token. Empty: none is asked for.",
+	"data.max_body":           "Largest body of one request; a larger one gets 413.",
+	"data.max_bytes":          "Most bytes of data that are kept, as long as their maps are pinned; beyond it 507. 0: half of the chunk store.",
+
 	"callbacks":             "Messages to receivers that callers name, when a call ends.",
 	"callbacks.allow":       "URLs that callers may name: `https://hooks.example.com/*`. `*` stands for a port, for one label of the host, or at the end for any path. Empty: none.",
 	"callbacks.secret_file": "File of the secrets that callbacks are signed with (Standard Webhooks): one `whsec_…` a line; with two lines both sign. Also `credential:NAME` or `env:NAME`. Empty: callbacks.secret in the state folder, made at the first start.",

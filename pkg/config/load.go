@@ -79,7 +79,8 @@ func (c *Config) resolvePaths(file string) error {
 
 // paths lists the fields that hold a path of a file or folder.
 func (c *Config) paths() []*string {
-	out := []*string{&c.StateDir, &c.Pipe.Outbox, &c.Pipe.Inbox, &c.Pipe.TempDir, &c.Callbacks.SecretFile}
+	out := []*string{&c.StateDir, &c.Pipe.Outbox, &c.Pipe.Inbox, &c.Pipe.TempDir, &c.Callbacks.SecretFile,
+		&c.Data.TokensFile, &c.Data.TLS.CertFile, &c.Data.TLS.KeyFile, &c.Data.TLS.ClientCAFile}
 	for i := range c.Peers {
 		out = append(out, &c.Peers[i].Keys, &c.Peers[i].PSK)
 	}

@@ -25,6 +25,7 @@ func (c *Config) Validate() error {
 		v.egress(c)
 	}
 	v.admin(c)
+	v.data(c)
 	v.tuning(c)
 	return v.problems.err()
 }

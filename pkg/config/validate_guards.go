@@ -11,7 +11,7 @@ import (
 
 // guards checks who may reach the ingress, and how.
 func (v *checker) guards(in *Ingress) {
-	v.ingressTLS(in)
+	v.listenTLS("ingress.tls", in.TLS)
 	v.callers(in)
 	v.count("ingress.connections", in.Connections, 0)
 	v.count("ingress.per_address", in.PerAddress, 0)
@@ -38,22 +38,22 @@ func (v *checker) reachable(in *Ingress) {
 	}
 }
 
-func (v *checker) ingressTLS(in *Ingress) {
-	t := in.TLS
+// listenTLS checks the files of a listener that may speak TLS.
+func (v *checker) listenTLS(at string, t IngressTLS) {
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		missing, given := "ingress.tls.key_file", "cert_file"
+		missing, given := at+".key_file", "cert_file"
 		if t.CertFile == "" {
-			missing, given = "ingress.tls.cert_file", "key_file"
+			missing, given = at+".cert_file", "key_file"
 		}
 		v.bad(missing, "", "missing beside "+given, "name both files, or neither")
 	}
 	if t.ClientCAFile != "" && t.CertFile == "" && t.KeyFile == "" {
-		v.bad("ingress.tls.client_ca_file", strconv.Quote(t.ClientCAFile), "has no effect without TLS", "set cert_file and key_file, or remove it")
+		v.bad(at+".client_ca_file", strconv.Quote(t.ClientCAFile), "has no effect without TLS", "set cert_file and key_file, or remove it")
 	}
 	if elsewhere(t.CertFile) || elsewhere(t.ClientCAFile) {
-		v.bad("ingress.tls.cert_file", "", "a certificate is no secret", "name a file")
+		v.bad(at+".cert_file", "", "a certificate is no secret", "name a file")
 	}
-	v.privateKey("ingress.tls.key_file", t.KeyFile)
+	v.privateKey(at+".key_file", t.KeyFile)
 }
 
 func (v *checker) callers(in *Ingress) {

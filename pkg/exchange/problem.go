@@ -66,6 +66,15 @@ const (
 	CodeNotKept         = "answers-not-kept"
 	CodeChunksGone      = "chunks-gone"
 	CodeDigest          = "digest-mismatch"
+	CodeDataMap         = "data-map-wrong"
+	CodeDataMissing     = "data-missing"
+	CodeDataFull        = "data-quota"
+	CodeStorageFull     = "storage-full"
+	CodeRange           = "range-outside"
+	CodeMethod          = "method-not-allowed"
+	CodeNotFound        = "not-found"
+	CodeScope           = "scope-missing"
+	CodeToken           = "token-needed"
 )
 
 // Kind is what every problem of one code has in common.
@@ -123,5 +132,14 @@ var Kinds = map[string]Kind{
 	CodeNotKept:         {400, "This route keeps no answers", "http_request_error", "Hold the connection instead of asking for a callback."},
 	CodeChunksGone:      {502, "A part of the body was lost on its way", "connection_terminated", "The server was not called, or its answer is incomplete. Send the request again if it is safe to do so."},
 	CodeDigest:          {400, "The body does not have its digest", "http_request_error", "The body changed on its way to hoft, or Content-Digest is of something else. Send it again."},
+	CodeDataMap:         {400, "The data map is malformed", "", "Send the map as it was given: its JSON in base64url or base64, or the JSON itself as the body of QUERY."},
+	CodeDataMissing:     {404, "Some of the data is not here", "", "Its chunks were evicted, or lie at another site: look at the map's origin, or store the data again."},
+	CodeDataFull:        {507, "No more data may be kept", "", "DELETE maps that are not needed, store with ?ttl=, or raise data.max_bytes."},
+	CodeStorageFull:     {507, "The chunk store is full", "", "Wait until exchanges have ended, DELETE data that is not needed, or raise chunks.max_bytes."},
+	CodeRange:           {416, "The range lies outside of the data", "", "Ask for the size first (HEAD)."},
+	CodeMethod:          {405, "This method is not known here", "", "See Allow."},
+	CodeNotFound:        {404, "There is nothing here", "", "See /.hoft/v1/openapi.yaml for what there is."},
+	CodeScope:           {403, "The token may not do this", "", "Use a token with the scope read or write, as data.tokens_file gives it."},
+	CodeToken:           {401, "It is not known who asks", "", "Send Authorization: Bearer TOKEN with a token of data.tokens_file."},
 	CodeGone:            {410, "The answer is no longer stored", "", "Send the request again if it is safe to do so."},
 }

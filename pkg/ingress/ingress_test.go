@@ -21,6 +21,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
 	"github.com/hoft/hoft/pkg/identity"
 )
@@ -140,7 +141,7 @@ func start(t *testing.T, caller exchange.Caller, change func(*config.Ingress)) r
 type got struct {
 	*http.Response
 	text    string
-	problem problemJSON
+	problem httpproblem.Details
 }
 
 func dial(t *testing.T, addr string) net.Conn {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 	"github.com/hoft/hoft/pkg/exchange/httptarget"
 )
 
@@ -24,7 +25,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path, _ := httptarget.Split(target.Raw)
 	if code, ok := strings.CutPrefix(path, problemsPath); ok && readOnly(r) {
-		s.explain(w, r, code) // for everybody: an answer of 407 refers to it
+		extendWrite(w)
+		if !httpproblem.Explain(w, r, code) { // for everybody: an answer of 407 refers to it
+			s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "there is no problem of this code"), about{})
+		}
 		return
 	}
 	name, p := s.identify(r)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 	"github.com/hoft/hoft/pkg/exchange/httptarget"
 )
 
@@ -18,7 +19,7 @@ const (
 	exchangesRoot = "/.hoft/v1/exchanges"
 	exchangesPath = exchangesRoot + "/"
 	eventsPath    = "/.hoft/v1/events"
-	problemsPath  = "/.hoft/problems/"
+	problemsPath  = httpproblem.TypePrefix
 )
 
 // ownPrefix is the first path segment that never reaches a callee, however it is written.
@@ -124,7 +125,7 @@ type stateJSON struct {
 	ReplayOf  string        `json:"replayOf,omitzero"`
 	Metadata  metadataJSON  `json:"metadata"`
 	Response  *responseJSON `json:"response,omitzero"`
-	Error     *problemJSON  `json:"error,omitzero"`
+	Error     *httpproblem.Details  `json:"error,omitzero"`
 }
 
 type metadataJSON struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/hoft/hoft/pkg/callback"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
+	"github.com/hoft/hoft/pkg/dataapi"
 	"github.com/hoft/hoft/pkg/egress"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
@@ -34,23 +35,25 @@ type Roles struct{ Ingress, Egress bool }
 
 // Site is one site, opened and ready to run. Its methods are for one goroutine, but where they say otherwise.
 type Site struct {
-	cfg       *config.Config
-	log       zerolog.Logger
-	self      *identity.Site
-	peers     []*identity.Peer
-	db        *store.SQLite
-	chunks    *chunk.Store
-	seals     map[identity.ID]*chunk.Sealer // what seals chunks for each peer
-	pipe      *pipe.Dir
-	node      *node.Node
-	manager   *exchange.Manager
-	egress    *egress.Egress
-	ingress   *ingress.Server
-	callbacks *callback.Sender // nil: no callbacks
-	listen    net.Listener     // of the ingress; nil without one
-	places    *admin.Listeners
-	admin     *admin.Server
-	started   time.Time
+	cfg        *config.Config
+	log        zerolog.Logger
+	self       *identity.Site
+	peers      []*identity.Peer
+	db         *store.SQLite
+	chunks     *chunk.Store
+	seals      map[identity.ID]*chunk.Sealer // what seals chunks for each peer
+	pipe       *pipe.Dir
+	node       *node.Node
+	manager    *exchange.Manager
+	egress     *egress.Egress
+	ingress    *ingress.Server
+	callbacks  *callback.Sender // nil: no callbacks
+	listen     net.Listener     // of the ingress; nil without one
+	data       *dataapi.Server  // nil: no Data API
+	dataListen net.Listener
+	places     *admin.Listeners
+	admin      *admin.Server
+	started    time.Time
 }
 
 // Open loads keys, locks and opens the state, tries the folders and binds the listeners. Whatever is
@@ -78,6 +81,9 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		if s.listen, err = net.Listen("tcp", cfg.Ingress.Listen); err != nil {
 			return nil, fmt.Errorf("ingress.listen %s: %w; is another program on this port?", cfg.Ingress.Listen, err)
 		}
+	}
+	if err := s.openData(); err != nil {
+		return nil, err
 	}
 	if s.places, err = admin.Bind(cfg.StateDir, cfg.Admin.Listen); err != nil {
 		return nil, err
@@ -237,8 +243,10 @@ func (s *Site) ownListeners() []netip.AddrPort {
 			out = append(out, a.AddrPort())
 		}
 	}
-	if a, ok := s.places.Addr().(*net.TCPAddr); ok {
-		out = append(out, a.AddrPort())
+	for _, addr := range []net.Addr{s.places.Addr(), s.DataAddr()} {
+		if a, ok := addr.(*net.TCPAddr); ok {
+			out = append(out, a.AddrPort())
+		}
 	}
 	return out
 }
@@ -281,7 +289,7 @@ func (s *Site) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	nodeCtx, stopNode := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopNode()
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	adminDone := make(chan struct{})
 	go func() {
 		defer close(adminDone)
@@ -301,6 +309,13 @@ func (s *Site) Run(ctx context.Context) error {
 			}
 		})
 	}
+	if s.data != nil {
+		wg.Go(func() {
+			if err := s.data.Serve(s.dataListen); err != nil {
+				failed <- fmt.Errorf("data: %w", err)
+			}
+		})
+	}
 	var err error
 	select {
 	case <-ctx.Done():
@@ -316,6 +331,11 @@ func (s *Site) Run(ctx context.Context) error {
 			s.log.Warn().Err(serr).Msg("closing the ingress")
 		}
 	}
+	if s.data != nil {
+		if serr := s.data.Shutdown(drain); serr != nil {
+			s.log.Warn().Err(serr).Msg("closing the Data API")
+		}
+	}
 	<-drained
 	s.manager.Close()
 	stopNode()
@@ -328,6 +348,9 @@ func (s *Site) Run(ctx context.Context) error {
 func (s *Site) close() {
 	if s.listen != nil {
 		s.listen.Close()
+	}
+	if s.dataListen != nil {
+		s.dataListen.Close()
 	}
 	if s.places != nil {
 		s.places.Close()

@@ -40,7 +40,7 @@ type Set struct {
 	field   string
 	callers []config.Caller
 	table   atomic.Pointer[table]
-	files   watch
+	files   Watch
 	log     zerolog.Logger
 }
 
@@ -64,7 +64,7 @@ func New(cfg config.Ingress, log zerolog.Logger) (*Set, error) {
 		s.field = config.DefaultAuthField
 	}
 	for _, c := range cfg.Callers {
-		s.files.add(identity.SecretPath(c.TokenFile), identity.SecretPath(c.PasswordFile))
+		s.files.Add(identity.SecretPath(c.TokenFile), identity.SecretPath(c.PasswordFile))
 	}
 	t, err := s.read()
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Set) Identify(r *http.Request) (string, error) {
 
 // fresh is the table, read again if a file changed. What cannot be read leaves the old one in force.
 func (s *Set) fresh() *table {
-	s.files.changed(func() {
+	s.files.Changed(func() {
 		t, err := s.read()
 		if err != nil {
 			s.log.Error().Err(err).Msg("callers' secrets could not be read again; the old ones stay in force")

@@ -25,12 +25,12 @@ func TLS(cfg config.IngressTLS, log zerolog.Logger) (*tls.Config, error) {
 	}
 	var now atomic.Pointer[tls.Config]
 	now.Store(first)
-	files := &watch{}
-	files.add(cfg.CertFile, identity.SecretPath(cfg.KeyFile), cfg.ClientCAFile)
+	files := &Watch{}
+	files.Add(cfg.CertFile, identity.SecretPath(cfg.KeyFile), cfg.ClientCAFile)
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			files.changed(func() {
+			files.Changed(func() {
 				next, err := readTLS(cfg)
 				if err != nil {
 					log.Error().Err(err).Msg("the listener's certificate could not be read again; the old one stays in force")

@@ -11,8 +11,8 @@ import (
 // lookEvery bounds how often files are looked at, whatever the traffic.
 const lookEvery = time.Second
 
-// watch notices that files changed, when it is asked. Safe for concurrent use once all files are added.
-type watch struct {
+// Watch notices that files changed, when it is asked. Safe for concurrent use once all files are added.
+type Watch struct {
 	mu    sync.Mutex
 	paths []string
 	seen  []stamp
@@ -26,8 +26,8 @@ type stamp struct {
 	err  bool
 }
 
-// add takes files into view, as they are now; "" is none.
-func (w *watch) add(paths ...string) {
+// Add takes files into view, as they are now; "" is none.
+func (w *Watch) Add(paths ...string) {
 	for _, p := range paths {
 		if p != "" {
 			w.paths = append(w.paths, p)
@@ -44,9 +44,9 @@ func look(path string) stamp {
 	return stamp{mod: info.ModTime(), size: info.Size()}
 }
 
-// changed calls read if a file is not as it was last time. At most one caller looks, and at most once a lookEvery;
+// Changed calls read if a file is not as it was last time. At most one caller looks, and at most once a lookEvery;
 // the others go on with what they have.
-func (w *watch) changed(read func()) {
+func (w *Watch) Changed(read func()) {
 	if len(w.paths) == 0 || !w.mu.TryLock() {
 		return
 	}

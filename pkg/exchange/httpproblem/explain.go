@@ -1,4 +1,4 @@
-package ingress
+package httpproblem
 
 import (
 	"fmt"
@@ -26,12 +26,11 @@ var page = template.Must(template.New("problem").Parse(`<!doctype html>
 </html>
 `))
 
-// explain answers in HTML, JSON or plain text, as the caller accepts.
-func (s *Server) explain(w http.ResponseWriter, r *http.Request, code string) {
+// Explain answers in HTML, JSON or plain text, as the caller accepts; false, and no answer, if there is no such code.
+func Explain(w http.ResponseWriter, r *http.Request, code string) bool {
 	kind, known := exchange.Kinds[code]
 	if !known {
-		s.problem(w, r, exchange.Problemf(exchange.CodeNoRoute, "there is no problem of this code"), about{})
-		return
+		return false
 	}
 	e := explanation{code, kind.Title, kind.Status, kind.ProxyError, kind.Mend}
 	accept := strings.Join(r.Header["Accept"], ",")
@@ -42,14 +41,13 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request, code string) {
 	switch {
 	case strings.Contains(accept, "json"):
 		h.Set("Content-Type", "application/json")
-		writeJSON(w, http.StatusOK, e)
+		WriteJSON(w, http.StatusOK, e)
 	case strings.Contains(accept, "text/html"):
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		extendWrite(w)
 		_ = page.Execute(w, e) // the caller left
 	default:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
-		extendWrite(w)
 		fmt.Fprintf(w, "%s (%d)\n%s\n%s\n", e.Code, e.Status, e.Title, e.Mend)
 	}
+	return true
 }

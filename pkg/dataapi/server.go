@@ -1,0 +1,124 @@
+// Package dataapi is the Direct Data API: it stores data as self-encrypted chunks and gives data maps, by which it is
+// read and edited over HTTP.
+package dataapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/config"
+	"github.com/hoft/hoft/pkg/ingress/callers"
+)
+
+const (
+	// maxHead bounds the fields of a request in bytes, its request line included; what is longer gets 431.
+	maxHead = 64 << 10
+	// hardHead is where net/http gives up reading a head; far above maxHead, so that most clients get hoft's own answer.
+	hardHead = 1 << 20
+
+	headTimeout = 10 * time.Second
+	// stallTimeout bounds each wait for more of a body, or for the client to take more.
+	stallTimeout = time.Minute
+	idleTimeout  = 2 * time.Minute
+)
+
+// Options are what a Server works with.
+type Options struct {
+	Config config.Data
+	Chunks *chunk.Store
+	// Sealer seals what is stored here.
+	Sealer *chunk.Sealer
+	// Fetcher finds chunks elsewhere; nil: what is not here is missing.
+	Fetcher Fetcher
+	Log     zerolog.Logger
+}
+
+// Server is the API's listener. Its ServeHTTP may be used without Serve. Safe for concurrent use.
+type Server struct {
+	o       Options
+	log     zerolog.Logger
+	tokens  *tokens
+	hosts   hosts
+	origins *http.CrossOriginProtection
+	mux     *http.ServeMux
+	http    *http.Server
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New reads the tokens and the certificate.
+func New(o Options) (*Server, error) {
+	s := &Server{o: o, log: o.Log, hosts: newHosts(o.Config), origins: http.NewCrossOriginProtection()}
+	var err error
+	if s.tokens, err = newTokens(o.Config.TokensFile, o.Log); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	secure, err := callers.TLS(o.Config.TLS, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	s.mux = s.routes()
+	s.http = &http.Server{
+		Handler:                      s,
+		TLSConfig:                    secure,
+		Protocols:                    protocols(),
+		ReadHeaderTimeout:            headTimeout,
+		WriteTimeout:                 stallTimeout, // moved on at every write
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               hardHead,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     stdlog.New(logWriter{o.Log}, "", 0),
+	}
+	return s, nil
+}
+
+// protocols are HTTP/1.1 and HTTP/2, the latter by TLS or, in clear, with prior knowledge (RFC 9113 section 3.3).
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+// Serve takes connections from l until Shutdown; it returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("data: serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown takes no more connections, waits for answers under way until ctx ends, and cuts what remains.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.http.Shutdown(ctx) == nil {
+		return nil
+	}
+	return s.http.Close()
+}
+
+// logWriter takes what net/http logs: broken handshakes and malformed requests, which clients can cause at will, and
+// panics, which nobody should. It quotes no request line.
+type logWriter struct{ log zerolog.Logger }
+
+func (w logWriter) Write(p []byte) (int, error) {
+	level := zerolog.DebugLevel
+	if bytes.HasPrefix(p, []byte("http: panic")) {
+		level = zerolog.ErrorLevel
+	}
+	w.log.WithLevel(level).Bytes("err", bytes.TrimSpace(p)).Msg("http server")
+	return len(p), nil
+}
