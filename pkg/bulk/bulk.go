@@ -90,6 +90,8 @@ type Peer struct {
 	unsettled int                // of them
 	expected  map[chunk.Name]int // announcements that wait for a chunk
 	needs     map[ID]*need
+	over      recent[uint64] // packs of which nothing is wanted any more
+	ended     recent[ID]     // exchanges that are over
 
 	changes Changes
 	stats   Stats
@@ -100,7 +102,7 @@ func New(cfg Config) *Peer {
 	cfg = cfg.Defaults()
 	return &Peer{cfg: cfg, transfers: map[ID]*transfer{}, packs: map[uint64]*pack{}, held: newHeld(cfg.MaxHeld),
 		size: newSizer(cfg.PackBytes, cfg.MaxPack), pace: newPace(), announced: map[uint64]*announced{},
-		expected: map[chunk.Name]int{}, needs: map[ID]*need{}}
+		expected: map[chunk.Name]int{}, needs: map[ID]*need{}, over: newRecent[uint64](), ended: newRecent[ID]()}
 }
 
 // Changes is what events left to be persisted, sent or done. All of it belongs to one commit.
@@ -147,7 +149,7 @@ type Key struct {
 type Row struct {
 	Key
 	Exchange ID
-	Records  []chunk.Record // nil for a pack of the peer that is settled
+	Records  []chunk.Record // nil for a pack of the peer that is settled; one whose exchange is over has none of that either
 	Miss     []int          // of a settled pack of the peer: what did not come
 	State    RowState
 	At       time.Time // when it was written, or announced
@@ -223,7 +225,8 @@ func inOrder[T any](table map[uint64]T) []T {
 // is queued again; Release what is not to be sent.
 func (p *Peer) Reset() {
 	for _, k := range inOrder(p.packs) {
-		p.drop(k)
+		p.forgetPack(k)
+		p.withdraw(k.msgID)
 	}
 	p.given = nil
 	p.held = newHeld(p.cfg.MaxHeld)
@@ -234,5 +237,9 @@ func (p *Peer) Reset() {
 	for _, seq := range slices.Sorted(maps.Keys(p.announced)) {
 		p.changes.Drop = append(p.changes.Drop, Key{Seq: seq})
 	}
+	for _, seq := range p.over.order {
+		p.changes.Drop = append(p.changes.Drop, Key{Seq: seq})
+	}
 	p.announced, p.expected, p.unsettled = map[uint64]*announced{}, map[chunk.Name]int{}, 0
+	p.over, p.ended = newRecent[uint64](), newRecent[ID]()
 }

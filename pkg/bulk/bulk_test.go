@@ -500,3 +500,49 @@ func TestStoredForms(t *testing.T) {
 		t.Error("a damaged row was taken")
 	}
 }
+
+// Nothing is wanted of an exchange that is over, also after a restart; what is remembered of that is bounded.
+func TestOver(t *testing.T) {
+	w := newWorld(t, 1)
+	p := w.b.p
+	now := w.now
+	recs := records(1, 3, 1<<20)
+	for seq := range uint64(3) {
+		p.Announce(now, &PackData{Seq: 1 + seq, Exchange: id(1), Recs: recs})
+	}
+	p.Came(1, []int{0, 1, 2}, 0, true)
+	p.Over(id(1))
+	p.Announce(now, &PackData{Seq: 4, Exchange: id(1), Recs: recs})
+	w.b.drain()
+	w.b.restart()
+	p = w.b.p
+	for seq := range uint64(4) {
+		if e, ok := p.Expect(1 + seq); !ok || !e.Settled {
+			t.Errorf("pack %d: %+v, %v", 1+seq, e, ok)
+		}
+	}
+	if e, ok := p.Expect(5); ok {
+		t.Errorf("a pack that was never announced: %+v", e)
+	}
+	if v := p.View(); v.Expected != 0 || p.unsettled != 0 {
+		t.Errorf("%+v, %d unsettled", v, p.unsettled)
+	}
+	// A body that is begun anew under the same exchange is taken.
+	p.Forget(id(1))
+	if p.Announce(now, &PackData{Seq: 6, Exchange: id(1), Recs: recs}); p.View().Expected != 3 {
+		t.Error("what is announced after Forget is not taken")
+	}
+	p.Over(id(1))
+	p.Need(now, id(1), []chunk.Name{recs[0].Name}, rtt)
+	if p.Announce(now, &PackData{Seq: 7, Exchange: id(1), Recs: recs}); p.View().Expected != 3 {
+		t.Error("what is announced after Need is not taken")
+	}
+	p.Over(id(1))
+	for seq := range uint64(2 * maxOver) {
+		p.Announce(now, &PackData{Seq: 10 + seq, Exchange: id(1), Recs: recs})
+	}
+	w.b.drain()
+	if len(w.b.rows) != maxOver {
+		t.Errorf("%d rows are kept", len(w.b.rows))
+	}
+}

@@ -37,9 +37,15 @@ func (a *announced) row() Row {
 const maxAnnounced = 1024
 
 // Announce takes the announcement of a pack; false: it is known already, or too many wait for their file. (The
-// peer then hears that it is unseen, and announces what is in it again.)
+// peer then hears that it is unseen, and announces what is in it again.) Of an exchange that is over nothing is wanted.
 func (p *Peer) Announce(now time.Time, d *PackData) bool {
-	if p.announced[d.Seq] != nil || p.unsettled >= maxAnnounced {
+	switch {
+	case p.announced[d.Seq] != nil || p.over.has(d.Seq):
+		return false
+	case p.ended.has(d.Exchange):
+		p.noteOver(d.Seq)
+		return true
+	case p.unsettled >= maxAnnounced:
 		return false
 	}
 	p.unsettled++
@@ -66,7 +72,7 @@ type Expectation struct {
 func (p *Peer) Expect(seq uint64) (e Expectation, ok bool) {
 	a := p.announced[seq]
 	if a == nil {
-		return e, false
+		return Expectation{Settled: true}, p.over.has(seq)
 	}
 	return Expectation{a.x, a.recs, slices.Clone(a.got), a.settled}, true
 }
@@ -86,7 +92,9 @@ func (p *Peer) Came(seq uint64, got []int, bad int, final bool) {
 	if a == nil || a.settled {
 		return
 	}
-	p.stats.ChunksBad += uint64(bad)
+	if final { // before that it may be about to be written
+		p.stats.ChunksBad += uint64(bad)
+	}
 	var names []chunk.Name
 	for _, i := range got {
 		if i < 0 || i >= len(a.got) || a.got[i] {
@@ -161,27 +169,6 @@ func (p *Peer) Probe(d *ProbeData) {
 	}
 }
 
-// Forget drops what the peer announced for an exchange, and what is missed of it: nothing of it is wanted any more.
-func (p *Peer) Forget(x ID) {
-	delete(p.needs, x)
-	for _, a := range inOrder(p.announced) {
-		seq := a.seq
-		if a.x != x {
-			continue
-		}
-		for i, r := range a.recs {
-			if !a.got[i] {
-				p.unexpect(r.Name)
-			}
-		}
-		if !a.settled {
-			p.unsettled--
-		}
-		delete(p.announced, seq)
-		p.changes.Drop = append(p.changes.Drop, Key{Seq: seq})
-	}
-}
-
 // AnnouncedFor lists what was announced for an exchange and has not come yet, and its bytes.
 func (p *Peer) AnnouncedFor(x ID) (chunks int, bytes int64) {
 	for _, a := range p.announced {
@@ -212,6 +199,7 @@ const askMost = time.Minute
 // Need says which chunks of an exchange are missing here. When nothing is announced for it and nothing has come
 // for two round trips, those that are not announced are asked for: each at most once per round trip.
 func (p *Peer) Need(now time.Time, x ID, names []chunk.Name, base time.Duration) {
+	p.ended.remove(x)
 	n := p.needs[x]
 	if n == nil {
 		n = &need{names: map[chunk.Name]bool{}}

@@ -54,6 +54,12 @@ func (p *Peer) restoreOwn(now time.Time, r Row) {
 const restoredProbe = time.Second
 
 func (p *Peer) restoreAnnounced(r Row) {
+	if r.Exchange == (ID{}) {
+		if gone, full := p.over.add(r.Seq); full {
+			p.changes.Drop = append(p.changes.Drop, Key{Seq: gone})
+		}
+		return
+	}
 	a := &announced{seq: r.Seq, x: r.Exchange, recs: r.Records, miss: r.Miss, settled: r.State == Settled, at: r.At}
 	p.announced[a.seq] = a
 	if a.settled {

@@ -219,16 +219,28 @@ func (p *Peer) again(t *transfer, n chunk.Name) {
 	p.list(t)
 }
 
-// drop forgets an own pack and removes its file.
+// drop forgets an own pack and removes its file. The announcement of one that the pipe may have taken is still told:
+// without it the file would lie in the peer's inbox for as long as that waits for one.
 func (p *Peer) drop(k *pack) {
+	p.forgetPack(k)
+	if k.written.IsZero() && !k.writing {
+		p.withdraw(k.msgID)
+	}
+}
+
+// forgetPack is drop that leaves open whether the peer hears of the pack.
+func (p *Peer) forgetPack(k *pack) {
 	delete(p.packs, k.seq)
 	p.openBytes -= k.size
 	p.changes.Drop = append(p.changes.Drop, Key{true, k.seq})
 	p.changes.Remove = append(p.changes.Remove, k.seq)
-	for _, id := range []uint64{k.msgID, k.probeID} {
-		if id != 0 {
-			p.changes.Withdrawn = append(p.changes.Withdrawn, id)
-		}
+	p.withdraw(k.probeID)
+}
+
+// withdraw takes a message back; 0: none.
+func (p *Peer) withdraw(id uint64) {
+	if id != 0 {
+		p.changes.Withdrawn = append(p.changes.Withdrawn, id)
 	}
 }
 

@@ -139,7 +139,7 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 		c.attempt = attempt
 		return true
 	}
-	m.letGo(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
+	m.dropBody(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
 	c.attempt, c.head, c.inbound, c.total, c.inline, c.content = attempt, nil, inbound{}, -1, 0, -1
 	s.Store().DropInboxExchange(c.id, attempt)
 	if c.waiter != nil {

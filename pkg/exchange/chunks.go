@@ -110,8 +110,14 @@ func (m *Manager) needChunks(s *node.Step, peer identity.ID, id ID, in *inbound,
 	s.Need(peer, id, missing)
 }
 
-// letGo ends what is awaited and pinned of an incoming body.
+// letGo ends what is awaited and pinned of an incoming body, of an exchange that is over.
 func (m *Manager) letGo(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound) {
+	s.Over(peer, id)
+	m.dropBody(s, peer, id, owner, in)
+}
+
+// dropBody ends what is awaited and pinned of an incoming body; another may come for the same exchange.
+func (m *Manager) dropBody(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound) {
 	delete(m.awaiting, id)
 	s.Forget(peer, id)
 	if len(in.names) > 0 {
@@ -126,7 +132,7 @@ func (m *Manager) keepAnswer(s *node.Step, c *call, keep bool) {
 		s.Store().Chunks(chunk.Change{Now: s.Now, Pin: []chunk.Pin{{Owner: owner, Names: names}}})
 		s.OnCommit(func(*node.Step) { m.cfg.Chunks.Unpin(owner) })
 		delete(m.awaiting, c.id)
-		s.Forget(c.peer, c.id)
+		s.Over(c.peer, c.id)
 		return
 	}
 	m.letGo(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
@@ -246,6 +252,22 @@ func (m *Manager) recoverOffers(ctx context.Context, s *node.Step, over map[ID]b
 		}
 	}
 	return nil
+}
+
+// recoverAnnounced forgets what is announced for exchanges that this site knows nothing of: they are over, or nothing of
+// theirs but the announcement came, and then what is still needed is asked for.
+func (m *Manager) recoverAnnounced(s *node.Step) {
+	for peer := range m.cfg.Peers {
+		b := s.Bulk(peer)
+		if b == nil {
+			continue
+		}
+		for _, id := range b.Announcing() {
+			if m.calls[id] == nil && m.jobs[id] == nil {
+				s.Forget(peer, id)
+			}
+		}
+	}
 }
 
 // recoverMap takes up a stored part of a body that lies in chunks.

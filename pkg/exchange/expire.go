@@ -121,7 +121,7 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 		}
 		if j.req == nil {
 			delete(m.jobs, j.id)
-			m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+			m.dropBody(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
 			s.Store().DropInboxExchange(j.id, -1)
 			continue
 		}

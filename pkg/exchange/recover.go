@@ -61,6 +61,7 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 	if err := m.recoverGone(ctx, s.Now); err != nil {
 		return err
 	}
+	m.recoverAnnounced(s)
 	m.resume(s)
 	return nil
 }

@@ -171,7 +171,10 @@ func (c *Core) PackFound(now time.Time, peer identity.ID, seq uint64, f PackFoun
 		return
 	}
 	e, ok := b.p.Expect(seq)
+	_, epoch := c.links[peer].Epoch()
 	switch {
+	case !ok && bulk.Dead(seq, epoch):
+		c.out.Consume = append(c.out.Consume, f.Token)
 	case !ok:
 		if old, known := b.strangers[seq]; known {
 			f.since = old.since
@@ -267,21 +270,23 @@ func (c *Core) tickBulk(now time.Time, peer identity.ID) {
 	if b := c.bulk[peer]; b != nil {
 		b.p.Tick(now, c.links[peer].SmallTrip())
 		c.drainBulk(now, peer)
-		c.sweep(now, b)
+		c.sweep(now, peer)
 	}
 }
 
 // strangersKept is how long a pack that nobody announces is left where it is.
 const strangersKept = 7 * 24 * time.Hour
 
-// sweep removes packs that were never announced.
-func (c *Core) sweep(now time.Time, b *bulkLink) {
+// sweep removes packs that were never announced, or cannot be any more.
+func (c *Core) sweep(now time.Time, peer identity.ID) {
+	b := c.bulk[peer]
 	if now.Sub(b.swept) < time.Hour {
 		return
 	}
 	b.swept = now
+	_, epoch := c.links[peer].Epoch()
 	for seq, f := range b.strangers {
-		if now.Sub(f.since) > strangersKept {
+		if now.Sub(f.since) > strangersKept || bulk.Dead(seq, epoch) {
 			delete(b.strangers, seq)
 			c.out.Consume = append(c.out.Consume, f.Token)
 		}

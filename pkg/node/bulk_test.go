@@ -1,9 +1,13 @@
 package node
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/frame"
@@ -57,18 +61,18 @@ func tell(c *Core, peer identity.ID, now time.Time, kind frame.Kind, data string
 // a week.
 func TestOnlyAnnouncedPacksAreRead(t *testing.T) {
 	c, peer, now := newBulkCore(t)
-	const announcement = `{"seq":7,"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","recs":[["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]]}`
-	c.PackFound(now, peer, 7, PackFound{Size: 1020, Token: "early", since: now})
-	c.PackFound(now, peer, 8, PackFound{Size: 1020, Token: "stranger", since: now})
+	const announcement = `{"seq":5007,"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","recs":[["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]]}`
+	c.PackFound(now, peer, 5007, PackFound{Size: 1020, Token: "early", since: now})
+	c.PackFound(now, peer, 5008, PackFound{Size: 1020, Token: "stranger", since: now})
 	if e := c.Take(now); len(e.Reads) != 0 {
 		t.Fatalf("read without an announcement: %+v", e.Reads)
 	}
 	tell(c, peer, now, frame.KindPack, announcement)
 	e := c.Take(now)
-	if len(e.Reads) != 1 || e.Reads[0].Seq != 7 || e.Reads[0].Found.Token != "early" || len(e.Reads[0].Records) != 1 {
+	if len(e.Reads) != 1 || e.Reads[0].Seq != 5007 || e.Reads[0].Found.Token != "early" || len(e.Reads[0].Records) != 1 {
 		t.Fatalf("%+v", e.Reads)
 	}
-	c.PackFound(now, peer, 7, PackFound{Size: 1020, Settled: true, Token: "again"})
+	c.PackFound(now, peer, 5007, PackFound{Size: 1020, Settled: true, Token: "again"})
 	c.PackWasRead(now, e.Reads[0], PackResult{Got: []int{0}, Final: true, Whole: true})
 	if e := c.Take(now); len(e.Reads) != 0 || len(e.Consume) != 1 || e.Consume[0] != "again" {
 		t.Fatalf("a repeat: %+v", e)
@@ -81,6 +85,27 @@ func TestOnlyAnnouncedPacksAreRead(t *testing.T) {
 	c.Tick(now)
 	if e := c.Take(now); len(e.Consume) != 1 || e.Consume[0] != "stranger" {
 		t.Fatalf("after a week: %+v", e.Consume)
+	}
+}
+
+// Of an exchange that is over nothing is read: neither a pack that comes late, nor one that is announced late. The same
+// goes for what the peer wrote before its present epoch.
+func TestPacksOfWhatIsOverAreRemoved(t *testing.T) {
+	c, peer, now := newBulkCore(t)
+	const announcement = `{"seq":%d,"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","recs":[["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]]}`
+	x := uuid.MustParse("0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77")
+	c.PackFound(now, peer, 5008, PackFound{Size: 1020, Token: "found before"})
+	tell(c, peer, now, frame.KindPack, fmt.Sprintf(announcement, 5007))
+	c.Do(now, func(s *Step) { s.Over(peer, x) })
+	tell(c, peer, now, frame.KindPack, fmt.Sprintf(announcement, 5008))
+	c.PackFound(now, peer, 5007, PackFound{Size: 1020, Token: "late"})
+	c.PackFound(now, peer, 4999, PackFound{Size: 1020, Token: "of the last epoch"})
+	e := settle(c, now)
+	if want := []any{"found before", "late", "of the last epoch"}; len(e.Reads) != 0 || !slices.Equal(e.Consume, want) {
+		t.Errorf("read %d, consumed %v, want %v", len(e.Reads), e.Consume, want)
+	}
+	if v := c.Bulk(peer).View(); v.Expected != 0 {
+		t.Errorf("%d chunks are waited for", v.Expected)
 	}
 }
 

@@ -51,9 +51,14 @@ func (s *Step) Satisfied(peer identity.ID, exchange bulk.ID, names []chunk.Name)
 	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Satisfied(s.Now, exchange, names) })
 }
 
-// Forget drops what a peer announced for an exchange: nothing of it is wanted any more.
+// Forget drops what a peer announced for an exchange: nothing of that is wanted any more.
 func (s *Step) Forget(peer identity.ID, exchange bulk.ID) {
 	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Forget(exchange) })
+}
+
+// Over is Forget for good: nor is what the peer has still to announce for it.
+func (s *Step) Over(peer identity.ID, exchange bulk.ID) {
+	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Over(exchange) })
 }
 
 // onBulk has fn change the packs' state of a peer when the step is merged.
