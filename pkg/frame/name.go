@@ -19,6 +19,9 @@ const (
 	ExtPack   Ext = ".pack" // raw chunks
 )
 
+// Frame says whether files of this kind are frames, in whichever mode.
+func (e Ext) Frame() bool { return e == ExtFrame || e == ExtSigned }
+
 // Name is a file's name: who is to read it, who wrote it, and its number on that link.
 type Name struct {
 	Recipient, Sender identity.ID

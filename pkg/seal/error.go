@@ -9,6 +9,8 @@ type Reason string
 const (
 	// Name: the file is not for this site, not from a configured peer, or no frame.
 	Name Reason = "name"
+	// Mode: the file is encrypted and the peer configured as signed only, or the other way round.
+	Mode Reason = "mode"
 	// Size: the line or the file exceeds a limit.
 	Size Reason = "size"
 	// Charset: the line has not the shape of a token, or not its one canonical spelling.

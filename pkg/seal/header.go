@@ -188,7 +188,7 @@ func (h *header) outer(psk bool) string {
 }
 
 // inner checks a JWS header: exactly {alg,kid,typ}.
-func (h *header) inner(psk bool) string {
+func (h *header) inner(psk bool, typ string) string {
 	alg := "EdDSA"
 	if psk {
 		alg = "HS256"
@@ -196,8 +196,8 @@ func (h *header) inner(psk bool) string {
 	switch {
 	case string(h.alg) != alg:
 		return "inner alg is not " + alg
-	case string(h.typ) != typFrame:
-		return "inner typ is not " + typFrame
+	case string(h.typ) != typ:
+		return "inner typ is not " + typ
 	case !is64(h.kid, len32):
 		return "inner kid is not a thumbprint"
 	case h.cty != nil || h.enc != nil || h.epk:

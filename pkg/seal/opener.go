@@ -26,8 +26,17 @@ type Opener struct {
 
 // opening is what lines from one peer are opened with.
 type opening struct {
-	sig map[string]ed25519.PublicKey
-	psk *pskKeys // nil: public keys
+	sig    map[string]ed25519.PublicKey
+	psk    *pskKeys // nil: public keys
+	signed bool     // signed and not encrypted
+}
+
+// ext is the kind of file that frames of the peer come in.
+func (from *opening) ext() frame.Ext {
+	if from.signed {
+		return frame.ExtSigned
+	}
+	return frame.ExtFrame
 }
 
 // NewOpener prepares opening with self's live encryption keys what the peers seal. It fails with
@@ -65,7 +74,7 @@ func newOpening(self *Self, p *Peer) (*opening, error) {
 		if err != nil {
 			return nil, keysErr(p, "%v", err)
 		}
-		return &opening{psk: &k}, nil
+		return &opening{psk: &k, signed: p.Signed}, nil
 	}
 	if len(self.Enc) == 0 {
 		return nil, fmt.Errorf("%w: own encryption key is missing", ErrKeys)
@@ -78,7 +87,7 @@ func newOpening(self *Self, p *Peer) (*opening, error) {
 			return nil, keysErr(p, "%s", msg)
 		}
 	}
-	return &opening{sig: maps.Clone(p.Sig)}, nil
+	return &opening{sig: maps.Clone(p.Sig), signed: p.Signed}, nil
 }
 
 // Line opens one line (without its newline) of the file name: checks 5 to 10 of docs/security.md, in
@@ -103,8 +112,12 @@ func (o *Opener) sender(name frame.Name) (*opening, *Error) {
 		return nil, refuse(1, Name, "the file is for site %s, this is %s", name.Recipient, o.id)
 	case from == nil:
 		return nil, refuse(1, Name, "site %s is no configured peer", name.Sender)
-	case name.Ext != frame.ExtFrame:
-		return nil, refuse(1, Name, "not an encrypted frame")
+	case !name.Ext.Frame():
+		return nil, refuse(1, Name, "not a frame")
+	case name.Ext != from.ext() && from.signed:
+		return nil, refuse(1, Mode, "the file is encrypted, and this site takes only signed files of the peer (seal: signed): both sites must have the same seal")
+	case name.Ext != from.ext():
+		return nil, refuse(1, Mode, "the file is only signed, and this site takes only encrypted files of the peer: both sites must have the same seal")
 	default:
 		return from, nil
 	}
@@ -125,6 +138,9 @@ func (o *Opener) open(name frame.Name, from *opening, line []byte, t *token) (c 
 			c, err = nil, refuse(0, Panic, "a library broke down: %s", describe(r))
 		}
 	}()
+	if from.signed {
+		return o.openSigned(name, from, line, t)
+	}
 	if err := t.shape(line); err != nil {
 		return nil, err
 	}
@@ -139,7 +155,11 @@ func (o *Opener) open(name frame.Name, from *opening, line []byte, t *token) (c 
 	if err != nil {
 		return nil, err
 	}
-	return o.claims(name, payload, t)
+	c, err = o.claims(name, payload)
+	if err == nil && c.Rkt != string(t.outer.kid) {
+		return nil, refuse(10, Claims, "rkt is not the key that opened the line")
+	}
+	return c, err
 }
 
 // describe tells a panic without repeating bytes of the input.
@@ -224,18 +244,29 @@ func verify(from *opening, plain []byte, t *token) ([]byte, *Error) {
 		return nil, refuse(8, Signature, "inner token: "+msg)
 	}
 	psk := from.psk != nil
-	if n := len(t.jws[2]); !psk && n != lenSig || psk && n != len32 {
+	if !t.signature(psk) {
 		return nil, refuse(8, Signature, "inner token: signature of a wrong length")
 	}
 	if msg := parseHeader(t.jws[0], &t.inner); msg != "" {
 		return nil, refuse(8, Signature, "inner token: "+msg)
 	}
-	if msg := t.inner.inner(psk); msg != "" {
+	if msg := t.inner.inner(psk, typFrame); msg != "" {
 		return nil, refuse(8, Signature, msg)
 	}
+	return verifySignature(from, plain, t)
+}
+
+// signature says whether the signature's length is that of the suite.
+func (t *token) signature(psk bool) bool {
+	n := len(t.jws[2])
+	return !psk && n == lenSig || psk && n == len32
+}
+
+// verifySignature is the rest of check 8, for a token whose shape and header are right.
+func verifySignature(from *opening, plain []byte, t *token) ([]byte, *Error) {
 	var key any
 	algs := edDSA
-	if psk {
+	if from.psk != nil {
 		algs = hmac256
 		if string(t.inner.kid) != from.psk.kid {
 			return nil, refuse(8, Signature, "inner kid %s is not the one of the pre-shared secret", t.inner.kid)
@@ -259,8 +290,8 @@ func verify(from *opening, plain []byte, t *token) ([]byte, *Error) {
 	return payload, nil
 }
 
-// claims is checks 9 and 10, but for what concerns several lines of a file.
-func (o *Opener) claims(name frame.Name, payload []byte, t *token) (*frame.Claims, *Error) {
+// claims is checks 9 and 10, but for rkt and for what concerns several lines of a file.
+func (o *Opener) claims(name frame.Name, payload []byte) (*frame.Claims, *Error) {
 	c, err := frame.ParseClaims(payload)
 	switch {
 	case errors.Is(err, frame.ErrVersion):
@@ -271,8 +302,6 @@ func (o *Opener) claims(name frame.Name, payload []byte, t *token) (*frame.Claim
 		return nil, refuse(10, Claims, "iss is not the sender in the file name")
 	case c.Aud != o.id:
 		return nil, refuse(10, Claims, "aud is not this site")
-	case c.Rkt != string(t.outer.kid):
-		return nil, refuse(10, Claims, "rkt is not the key that opened the line")
 	case c.Seq != name.Seq:
 		return nil, refuse(10, Claims, "seq is not the one of the file name")
 	}

@@ -7,6 +7,9 @@
 //   - public keys: EdDSA with Ed25519 (RFC 8037) inside ECDH-ES with P-256 and A256GCM (RFC 7518)
 //   - pre-shared secret: HS256 inside A256KW and A256GCM, all keys derived per direction
 //
+// With a peer in signed mode a line is the signed token alone, for whoever must read it on the way. Its typ is another, so
+// that a line made for one mode is never one of the other.
+//
 // One token has exactly one spelling: whatever a JOSE library would tolerate (line breaks and spare
 // bits in base64url, other headers, compression, a superfluous encrypted key) is refused here before
 // the library sees it. So any change of any bit of a line makes it no line at all.
@@ -51,6 +54,8 @@ type Peer struct {
 	Enc    *ecdsa.PublicKey
 	// PSK is the secret of PSKSize bytes, or nil for public keys.
 	PSK []byte
+	// Signed says that lines to and from the peer are signed and not encrypted. EncKid is then what they are bound to.
+	Signed bool
 }
 
 // ErrKeys is wrapped by every error about unusable keys.
@@ -77,6 +82,7 @@ func check(self *Self, p *Peer) error {
 
 // The fixed values of the headers.
 const (
-	typFrame = "hoft-frame+jwt"
-	ctyJWT   = "JWT"
+	typFrame  = "hoft-frame+jwt"
+	typSigned = "hoft-signed+jwt"
+	ctyJWT    = "JWT"
 )

@@ -14,7 +14,7 @@ import (
 type Sealer struct {
 	rkt    string
 	signer jose.Signer
-	crypt  jose.Encrypter
+	crypt  jose.Encrypter // nil in signed mode
 }
 
 // NewSealer prepares sealing with self's signing key to the peer's encryption key, or with the
@@ -28,7 +28,7 @@ func NewSealer(self Self, peer Peer) (*Sealer, error) {
 		if err != nil {
 			return nil, keysErr(&peer, "%v", err)
 		}
-		return newSealer(k.kid, k.kid,
+		return newSealer(peer.Signed, k.kid, k.kid,
 			jose.SigningKey{Algorithm: jose.HS256, Key: k.sign},
 			jose.Recipient{Algorithm: jose.A256KW, Key: k.enc, KeyID: k.kid})
 	}
@@ -41,17 +41,24 @@ func NewSealer(self Self, peer Peer) (*Sealer, error) {
 	if msg := checkEnc(peer.EncKid, peer.Enc); msg != "" {
 		return nil, keysErr(&peer, "%s", msg)
 	}
-	return newSealer(self.SigKid, peer.EncKid,
+	return newSealer(peer.Signed, self.SigKid, peer.EncKid,
 		jose.SigningKey{Algorithm: jose.EdDSA, Key: slices.Clone(self.Sig)},
 		jose.Recipient{Algorithm: jose.ECDH_ES, Key: peer.Enc, KeyID: peer.EncKid})
 }
 
-func newSealer(sigKid, rkt string, key jose.SigningKey, to jose.Recipient) (*Sealer, error) {
+func newSealer(signed bool, sigKid, rkt string, key jose.SigningKey, to jose.Recipient) (*Sealer, error) {
 	s := &Sealer{rkt: rkt}
+	typ := jose.ContentType(typFrame)
+	if signed {
+		typ = typSigned
+	}
 	var err error
-	so := (&jose.SignerOptions{}).WithType(typFrame).WithHeader("kid", sigKid)
+	so := (&jose.SignerOptions{}).WithType(typ).WithHeader("kid", sigKid)
 	if s.signer, err = jose.NewSigner(key, so); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrKeys, err)
+	}
+	if signed {
+		return s, nil
 	}
 	eo := (&jose.EncrypterOptions{}).WithType(typFrame).WithContentType(ctyJWT)
 	if s.crypt, err = jose.NewEncrypter(jose.A256GCM, to, eo); err != nil {
@@ -60,11 +67,11 @@ func newSealer(sigKid, rkt string, key jose.SigningKey, to jose.Recipient) (*Sea
 	return s, nil
 }
 
-// Rkt is what the claim rkt of every line sealed here must be: the kid of the key it is sealed to.
+// Rkt is what the claim rkt of every line sealed here must be: the kid of the key it is sealed to, or in signed mode would be.
 func (s *Sealer) Rkt() string { return s.rkt }
 
 // Seal signs and encrypts claims (JSON, at most frame.MaxClaims bytes) and appends the line and its
-// newline to dst. Each call uses a fresh content key. The claims are not looked at.
+// newline to dst. Each call uses a fresh content key. The claims are not looked at. In signed mode it does not encrypt.
 func (s *Sealer) Seal(dst, claims []byte) ([]byte, error) {
 	if len(claims) > frame.MaxClaims {
 		return dst, fmt.Errorf("seal a line: claims of %d bytes, at most %d", len(claims), frame.MaxClaims)
@@ -76,6 +83,9 @@ func (s *Sealer) Seal(dst, claims []byte) ([]byte, error) {
 	inner, err := signed.CompactSerialize()
 	if err != nil {
 		return dst, fmt.Errorf("sign a line: %w", err)
+	}
+	if s.crypt == nil {
+		return append(append(dst, inner...), '\n'), nil
 	}
 	sealed, err := s.crypt.Encrypt([]byte(inner))
 	if err != nil {

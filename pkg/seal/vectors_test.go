@@ -74,6 +74,8 @@ func (v *vector) set(tb testing.TB, key, value string) {
 		v.peers = append(v.peers, seal.Peer{ID: parseID(tb, value), Name: value, Sig: make(map[string]ed25519.PublicKey)})
 	case "sig":
 		v.peers[len(v.peers)-1].Sig[kid] = raw(text)
+	case "seal":
+		v.peers[len(v.peers)-1].Signed = value == "signed"
 	case "psk":
 		v.peers[len(v.peers)-1].PSK = raw(value)
 	case "file":
@@ -117,7 +119,7 @@ func (v *vector) outcome(o *seal.Opener) (string, string, *seal.Error) {
 
 func TestVectors(t *testing.T) {
 	paths, err := filepath.Glob("testdata/vectors/*.txt")
-	if err != nil || len(paths) < 140 {
+	if err != nil || len(paths) < 165 {
 		t.Fatalf("%d vectors found (%v): some are missing", len(paths), err)
 	}
 	for _, path := range paths {

@@ -40,6 +40,7 @@ type world struct {
 	sealer  *seal.Sealer // a to b
 	opener  *seal.Opener // b's, with a and c as peers
 	name    frame.Name   // of file 1 from a to b
+	signed  bool         // the link from a to b is in signed mode
 }
 
 func newWorld(tb testing.TB) *world {
@@ -48,6 +49,21 @@ func newWorld(tb testing.TB) *world {
 	w.sealer = newSealer(tb, self(tb, w.a), peer(tb, w.b))
 	w.opener = newOpener(tb, self(tb, w.b), peer(tb, w.a), peer(tb, w.c))
 	w.name = forge.Name(w.a.ID, w.b.ID, forge.Seq(1))
+	return w
+}
+
+// newSignedWorld is the same in signed mode, with public keys or with a pre-shared secret.
+func newSignedWorld(tb testing.TB, psk []byte) *world {
+	tb.Helper()
+	w := newWorld(tb)
+	w.signed, w.name.Ext = true, frame.ExtSigned
+	me, to, from := self(tb, w.a), peer(tb, w.b), peer(tb, w.a)
+	if psk != nil {
+		me, to, from = seal.Self{ID: w.a.ID}, seal.Peer{ID: w.b.ID, PSK: psk}, seal.Peer{ID: w.a.ID, PSK: psk}
+	}
+	to.Signed, from.Signed = true, true
+	w.sealer = newSealer(tb, me, to)
+	w.opener = newOpener(tb, self(tb, w.b), from, peer(tb, w.c))
 	return w
 }
 
@@ -118,9 +134,11 @@ func refused(tb testing.TB, err error, want seal.Reason) *seal.Error {
 
 var testPSK = []byte("0123456789abcdef0123456789abcdef")
 
-// both runs a test with public keys and with a pre-shared secret.
+// both runs a test with public keys and with a pre-shared secret, encrypted and only signed.
 func both(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Parallel()
 	t.Run("keys", func(t *testing.T) { t.Parallel(); f(t, newWorld(t)) })
 	t.Run("psk", func(t *testing.T) { t.Parallel(); f(t, newPSKWorld(t, testPSK)) })
+	t.Run("signed", func(t *testing.T) { t.Parallel(); f(t, newSignedWorld(t, nil)) })
+	t.Run("signed-psk", func(t *testing.T) { t.Parallel(); f(t, newSignedWorld(t, testPSK)) })
 }

@@ -87,6 +87,11 @@ func Inner(alg, kid string) string {
 	return fmt.Sprintf(`{"alg":"%s","kid":"%s","typ":"%s"}`, alg, kid, Typ)
 }
 
+// Signed is the right header of a line in signed mode; alg is EdDSA or HS256.
+func Signed(alg, kid string) string {
+	return fmt.Sprintf(`{"alg":"%s","kid":"%s","typ":"hoft-signed+jwt"}`, alg, kid)
+}
+
 // JWS signs payload under any header.
 func JWS(key ed25519.PrivateKey, header string, payload []byte) []byte {
 	in := B64([]byte(header)) + "." + B64(payload)

@@ -38,6 +38,7 @@ func run(rewrite bool) error {
 	for dir, set := range map[string]map[string]*vector{
 		"pkg/seal/testdata/vectors":  sealVectors(),
 		"pkg/frame/testdata/vectors": claimsVectors(),
+		"pkg/seal/testdata":          {"signed-known": newScene().signedKnown()},
 	} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("%w (run in the root of the repository)", err)

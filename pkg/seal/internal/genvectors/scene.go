@@ -41,7 +41,10 @@ func (s *scene) file(mode, vec, comment, expect, name string, opened []int, body
 		v.set("enc", "%s %s", k.EncKid, forge.B64(k.Enc.Bytes()))
 	}
 	v.set("peer", "%s", s.a.ID)
-	if mode == "psk" {
+	if strings.HasPrefix(mode, "signed") {
+		v.set("seal", "signed")
+	}
+	if strings.HasSuffix(mode, "psk") {
 		v.set("psk", "%s", forge.B64(s.psk))
 	} else {
 		v.set("sig", "%s %s", s.a.SigKid, forge.B64(s.a.Sig[32:]))

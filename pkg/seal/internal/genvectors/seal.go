@@ -22,6 +22,7 @@ func sealVectors() map[string]*vector {
 	s.signatures()
 	s.statements()
 	s.secrets()
+	s.signedMode()
 	return s.out
 }
 
@@ -55,7 +56,6 @@ func (s *scene) names() {
 		"name-other-recipient": forge.Name(s.a.ID, s.c.ID, s.name.Seq).String(),
 		"name-unknown-sender":  forge.Name(identity.ID{1}, s.b.ID, s.name.Seq).String(),
 		"name-pack":            frame.Name{Recipient: s.b.ID, Sender: s.a.ID, Seq: s.name.Seq, Ext: frame.ExtPack}.String(),
-		"name-signed-mode":     frame.Name{Recipient: s.b.ID, Sender: s.a.ID, Seq: s.name.Seq, Ext: frame.ExtSigned}.String(),
 		"name-upper-case":      strings.ToUpper(s.name.String()[:36]) + s.name.String()[36:],
 		"name-short-seq":       strings.Replace(s.name.String(), "--1", "--", 1),
 		"name-suffix":          s.name.String() + ".tmp",
