@@ -6,9 +6,11 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 
@@ -45,9 +47,18 @@ type cutAnswer struct {
 	Lengths []int  `json:"lengths"`
 }
 
+// plainAnswer is a chunk of a link in signed mode, with the map that lists it alone.
+type plainAnswer struct {
+	Data string `json:"data"`
+	Hsh  string `json:"hsh"`
+	Name string `json:"name"`
+	Map  string `json:"map"`
+}
+
 type knownAnswers struct {
 	Chunks []chunkAnswer `json:"chunks"`
 	Cuts   []cutAnswer   `json:"cuts"`
+	Plain  []plainAnswer `json:"plain"`
 }
 
 const knownFile = "../../pkg/chunk/testdata/known.json"
@@ -98,6 +109,15 @@ func (c chunkAnswer) answer(t *testing.T) chunkAnswer {
 	return c
 }
 
+func (c plainAnswer) answer(t *testing.T) plainAnswer {
+	data := unhex(t, c.Data)
+	hsh := blake3.Sum256(data)
+	c.Hsh = hex.EncodeToString(hsh[:])
+	c.Name = hex.EncodeToString(hkdfExpand(hsh[:], "hoft/v1 plain name", 16))
+	c.Map = fmt.Sprintf(`[{"num":0,"hsh":"%s","len":%d,"alg":"plain"}]`, base64.RawURLEncoding.EncodeToString(hsh[:]), len(data))
+	return c
+}
+
 func (c cutAnswer) answer(t *testing.T) cutAnswer {
 	raw := hkdfExpand(hkdfExtract(unhex(t, c.Secret)), "hoft/v1 cdc table", 2048)
 	var gear [256]uint64
@@ -144,7 +164,7 @@ func TestChunkAnswers(t *testing.T) {
 	if err := json.Unmarshal(b, &k); err != nil {
 		t.Fatal(err)
 	}
-	if len(k.Chunks) == 0 || len(k.Cuts) == 0 {
+	if len(k.Chunks) == 0 || len(k.Cuts) == 0 || len(k.Plain) == 0 {
 		t.Fatal("no answers")
 	}
 	dec, err := zstd.NewReader(nil)
@@ -166,6 +186,9 @@ func TestChunkAnswers(t *testing.T) {
 	}
 	for _, c := range k.Cuts {
 		want.Cuts = append(want.Cuts, c.answer(t))
+	}
+	for _, c := range k.Plain {
+		want.Plain = append(want.Plain, c.answer(t))
 	}
 	out, err := json.MarshalIndent(want, "", " ")
 	if err != nil {

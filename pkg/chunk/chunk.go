@@ -6,6 +6,8 @@
 //	phs = BLAKE3-keyed(K, hdr || z)    K from the Secret; z the bytes, compressed or not; hdr says which
 //	key, nonce, name = HKDF(phs)       ct = AES-256-GCM(key, nonce, z, hdr)    hsh = BLAKE3(ct)
 //
+// On links in signed mode a chunk is the piece itself, and its name follows from its hash (plain.go).
+//
 // So the same piece under the same Secret gives the same bytes again, and is sent and stored once. The data map lists
 // hsh, phs and length of each piece. Whoever has the map can open the data and needs no Secret: phs is secret key
 // material and never appears in logs, names or output.
@@ -58,7 +60,7 @@ func (s Sum) String() string { return hex.EncodeToString(s[:]) }
 type Record struct {
 	Name Name
 	Hsh  Sum
-	// Len is the length of the ciphertext in bytes: Overhead+1 to MaxSealed.
+	// Len is the length of the ciphertext in bytes: Overhead+1 to MaxSealed, or 1 to MaxChunk of plain bytes.
 	Len int64
 }
 
@@ -66,7 +68,7 @@ type Record struct {
 func (r Record) Size() int64 { return HeaderLen + r.Len }
 
 // Valid says whether the length is one that a chunk can have.
-func (r Record) Valid() bool { return r.Len > Overhead && r.Len <= MaxSealed }
+func (r Record) Valid() bool { return r.Len > 0 && r.Len <= MaxSealed }
 
 // AppendHeader appends the record's header: name(16) and length(4, big endian). The ciphertext follows it.
 func (r Record) AppendHeader(dst []byte) []byte {

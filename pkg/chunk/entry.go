@@ -22,7 +22,12 @@ type Entry struct {
 }
 
 // Name gives the name of the chunk. It is derived each time (a few microseconds).
-func (e *Entry) Name() Name { return e.Phs.Name() }
+func (e *Entry) Name() Name {
+	if e.Alg == AlgPlain {
+		return e.Hsh.plainName()
+	}
+	return e.Phs.Name()
+}
 
 // String shows what may be shown: not Phs.
 func (e Entry) String() string {
@@ -42,7 +47,7 @@ func (e *Entry) check(i int) error {
 	switch {
 	case e.Num != int64(i):
 		return fmt.Errorf("%w: entry %d has number %d", ErrMap, i, e.Num)
-	case e.Alg > AlgZstd:
+	case e.Alg > AlgPlain || e.Alg == AlgPlain && e.Lvl > 0:
 		return fmt.Errorf("%w: entry %d has an unknown coding", ErrMap, i)
 	case e.Lvl > MaxLevel:
 		return fmt.Errorf("%w: entry %d has level %d, at most %d", ErrMap, i, e.Lvl, MaxLevel)

@@ -7,10 +7,15 @@ type Alg uint8
 const (
 	AlgNone Alg = 0
 	AlgZstd Alg = 1
+	// AlgPlain is of links in signed mode: the bytes are neither compressed nor encrypted.
+	AlgPlain Alg = 2
 )
 
-// zstdWord is AlgZstd in a map; AlgNone has no word.
-const zstdWord = "zstd"
+// zstdWord and plainWord are AlgZstd and AlgPlain in a map; AlgNone has no word.
+const (
+	zstdWord  = "zstd"
+	plainWord = "plain"
+)
 
 // String gives the word of a map, "none" for AlgNone.
 func (a Alg) String() string {
@@ -19,6 +24,8 @@ func (a Alg) String() string {
 		return "none"
 	case AlgZstd:
 		return zstdWord
+	case AlgPlain:
+		return plainWord
 	}
 	return "unknown"
 }

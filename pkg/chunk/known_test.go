@@ -37,6 +37,12 @@ type known struct {
 		Length  int   `json:"length"` // of the stream SHA-256(seed || 0) || SHA-256(seed || 1) …, the counter in 8 bytes, big endian
 		Lengths []int `json:"lengths"`
 	} `json:"cuts"`
+	Plain []struct {
+		Data hexes  `json:"data"`
+		Hsh  hexes  `json:"hsh"`
+		Name hexes  `json:"name"`
+		Map  string `json:"map"` // that lists it alone
+	} `json:"plain"`
 }
 
 type hexes []byte

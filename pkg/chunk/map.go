@@ -82,12 +82,14 @@ func appendEntries(dst []byte, entries []Entry) []byte {
 		dst = strconv.AppendInt(dst, e.Num, 10)
 		dst = append(dst, `,"hsh":"`...)
 		dst = base64.RawURLEncoding.AppendEncode(dst, e.Hsh[:])
-		dst = append(dst, `","phs":"`...)
-		dst = base64.RawURLEncoding.AppendEncode(dst, e.Phs[:])
+		if e.Alg != AlgPlain {
+			dst = append(dst, `","phs":"`...)
+			dst = base64.RawURLEncoding.AppendEncode(dst, e.Phs[:])
+		}
 		dst = append(dst, `","len":`...)
 		dst = strconv.AppendInt(dst, e.Len, 10)
-		if e.Alg == AlgZstd {
-			dst = append(dst, `,"alg":"`+zstdWord+`"`...)
+		if e.Alg != AlgNone {
+			dst = append(append(append(dst, `,"alg":"`...), e.Alg.String()...), '"')
 		}
 		if e.Lvl > 0 {
 			dst = append(dst, `,"lvl":`...)
@@ -109,7 +111,7 @@ func ParseMap(b []byte) (Map, error) {
 	case '{':
 		return parseInline(b)
 	case '[':
-		entries, _, err := parseEntries(b)
+		entries, _, err := parseEntries(b, false)
 		return Map{Entries: entries}, err
 	}
 	return Map{}, fmt.Errorf("%w: neither an object nor a list", ErrMap)
@@ -147,8 +149,8 @@ func parseInline(b []byte) (Map, error) {
 	return Map{Cnt: *in.Cnt}, nil
 }
 
-// parseEntries reads and checks a node and gives the bytes of data it stands for.
-func parseEntries(b []byte) ([]Entry, int64, error) {
+// parseEntries reads and checks a node, of sealed or of plain chunks, and gives the bytes of data it stands for.
+func parseEntries(b []byte, plain bool) ([]Entry, int64, error) {
 	d := jsontext.NewDecoder(newBytesReader(b))
 	if _, err := d.ReadToken(); err != nil {
 		return nil, 0, badJSON(err)
@@ -162,7 +164,7 @@ func parseEntries(b []byte) ([]Entry, int64, error) {
 		if err := json.UnmarshalDecode(d, &in, strict); err != nil {
 			return nil, 0, badJSON(err)
 		}
-		e, err := in.entry()
+		e, err := in.entry(plain)
 		if err != nil {
 			return nil, 0, fmt.Errorf("%w: entry %d: %w", ErrMap, len(entries), err)
 		}
@@ -181,7 +183,10 @@ func parseEntries(b []byte) ([]Entry, int64, error) {
 	return entries, size, nil
 }
 
-func (in *entryJSON) entry() (e Entry, err error) {
+func (in *entryJSON) entry(plain bool) (e Entry, err error) {
+	if plain {
+		return in.plainEntry()
+	}
 	if in.Num == nil || in.Len == nil || in.Hsh == nil || in.Phs == nil {
 		return e, fmt.Errorf("num, hsh, phs and len must be there")
 	}
@@ -202,4 +207,15 @@ func (in *entryJSON) entry() (e Entry, err error) {
 		e.Lvl = *in.Lvl
 	}
 	return e, nil
+}
+
+// plainEntry is entry for a plain chunk: it has no phs and no level.
+func (in *entryJSON) plainEntry() (e Entry, err error) {
+	if in.Alg == nil || *in.Alg != plainWord || in.Phs != nil || in.Lvl != nil {
+		return e, fmt.Errorf("not a plain chunk")
+	}
+	if in.Num == nil || in.Len == nil || in.Hsh == nil || len(*in.Hsh) != len(e.Hsh) {
+		return e, fmt.Errorf("num, hsh (32 bytes) and len must be there")
+	}
+	return Entry{Num: *in.Num, Len: *in.Len, Hsh: Sum(*in.Hsh), Alg: AlgPlain}, nil
 }

@@ -12,6 +12,7 @@ import (
 type Sealer struct {
 	hashers sync.Pool // *blake3.Hasher keyed with K_phs
 	table   gear
+	plain   bool // chunks of data are left as they are
 }
 
 // NewSealer derives what sealing and cutting need from a secret.
@@ -41,6 +42,9 @@ func (s *Sealer) Seal(dst, plain []byte, compress bool) Sealed {
 
 // seal seals a chunk of any level that stands for size bytes of data.
 func (s *Sealer) seal(dst, plain []byte, size int64, lvl uint8, try bool) Sealed {
+	if s.plain && lvl == 0 {
+		return leave(dst, plain)
+	}
 	z, alg := plain, AlgNone
 	if try {
 		buf := scratch.Get().(*[]byte)

@@ -67,6 +67,7 @@ const (
 	labelKey   = "hoft/v1 chunk key"
 	labelNonce = "hoft/v1 chunk nonce"
 	labelName  = "hoft/v1 chunk name"
+	labelPlain = "hoft/v1 plain name"
 )
 
 // derive is HKDF-SHA256 without salt (RFC 5869).
