@@ -117,13 +117,13 @@ func inspectKeys(dir string, cfg *config.Config) inspect.Keys {
 	if err != nil {
 		return inspect.WithoutKeys(err.Error())
 	}
-	psk := map[string]string{}
+	configured := map[string]config.Peer{}
 	if cfg != nil {
 		for _, p := range cfg.Peers {
-			psk[p.Name] = p.PSK
+			configured[p.Name] = p
 		}
 	}
-	keys, err := site.InspectKeys(self, peers, psk)
+	keys, err := site.InspectKeys(self, peers, configured)
 	if err != nil {
 		return inspect.WithoutKeys(err.Error())
 	}

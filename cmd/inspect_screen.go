@@ -64,6 +64,9 @@ func (s *screen) sent(x *inspect.Sent) {
 func (s *screen) line(i int, l *inspect.Line, now time.Time) {
 	s.say(0, "")
 	head := fmt.Sprintf("line %d  %s", i+1, admin.Bytes(int64(l.Bytes)))
+	if l.Signed {
+		head += "  signed, not encrypted"
+	}
 	if l.Alg != "" {
 		head += fmt.Sprintf("  JWE %s %s, sealed to %s%s", l.Alg, l.Enc, l.Kid, ofWhom(l.SealedTo))
 	}

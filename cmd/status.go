@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -186,6 +187,7 @@ func onlyPeer(st *admin.Status, arg string) error {
 			}
 		}
 		st.Problems = problems
+		st.Notices = slices.DeleteFunc(st.Notices, func(x admin.Problem) bool { return x.Peer != p.Name })
 		return nil
 	}
 	var names []string

@@ -29,7 +29,7 @@ func (s *screen) status(st *admin.Status) error {
 	}
 	s.bulk(st.Peers)
 	s.calls(st.Exchanges)
-	return s.problems(st.Problems)
+	return s.problems(append(slices.Clone(st.Notices), st.Problems...))
 }
 
 // head prints the line about the site itself.

@@ -87,6 +87,14 @@ func eventsOf(e link.Events) Events {
 	return Events{PeerBegan: timeOrNil(e.PeerBegan), PeerDoubled: timeOrNil(e.PeerDoubled), SelfLost: timeOrNil(e.SelfLost), SelfBehind: timeOrNil(e.SelfBehind)}
 }
 
+// sealOf gives the word of the configuration.
+func sealOf(signed bool) string {
+	if signed {
+		return SealSigned
+	}
+	return SealEncrypted
+}
+
 // timeOrNil gives nil for the zero time.
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {

@@ -58,7 +58,7 @@ func (s *Status) readLinks(ctx context.Context, db *store.ReadOnly, peers []Name
 	for _, r := range rows {
 		links[r.Peer] = r
 		if !named[r.Peer] {
-			list = append(list, Name{r.Peer, r.Peer.String()})
+			list = append(list, Name{ID: r.Peer, Name: r.Peer.String()})
 		}
 	}
 	for _, p := range list {

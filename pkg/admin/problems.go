@@ -66,8 +66,16 @@ func (s *Status) diagnosePipe() {
 
 func (s *Status) diagnosePeer(p *Peer) {
 	details := "hoft status " + p.Name
+	if p.Seal == SealSigned {
+		s.Notices = append(s.Notices, Problem{Code: "readable", Level: LevelNotice, Peer: p.Name, Hint: "hoft config show",
+			Text: "seal: signed: whoever reaches the pipe's folders can read every call to and from it"})
+	}
 	if p.WriteError != "" {
 		s.add("outbox-unwritable", LevelCritical, p.Name, listCommand(s.outbox()), "files for it cannot be written: %s", p.WriteError)
+	}
+	if p.State == StateBlocked && p.Files != nil && p.Files.RefusedRun > 0 && p.Files.LastReason == seal.Mode {
+		s.add("seal-mismatch", LevelCritical, p.Name, s.inspectHint(p, details), "%s", mixedText(p.Seal))
+		return
 	}
 	switch p.State {
 	case StateBlocked:
@@ -110,6 +118,15 @@ func (s *Status) diagnoseState(p *Peer, details string) {
 	tell(e.PeerBegan, "peer-began-anew", "it began anew: its state was lost, restored or doubled; calls that may not be made twice ended uncertain")
 	tell(e.SelfLost, "state-lost", "the peer was found to know an earlier life of this site, whose state is gone; the link began anew")
 	tell(e.SelfBehind, "state-behind", "the peer was found to know more of this site than the site itself: its state is an older copy, or a second copy runs; the link began anew")
+}
+
+// mixedText says what to do about a peer whose files are sealed in the other way.
+func mixedText(own string) string {
+	theirs := SealSigned
+	if own == SealSigned {
+		theirs = SealEncrypted
+	}
+	return fmt.Sprintf("its files are %s and this site has seal: %s for it, so all of them are refused: set the same seal at both sites and restart", theirs, own)
 }
 
 func (s *Status) outbox() string {

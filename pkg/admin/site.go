@@ -41,8 +41,9 @@ type State interface {
 
 // Name is a peer as the configuration knows it.
 type Name struct {
-	ID   identity.ID
-	Name string
+	ID     identity.ID
+	Name   string
+	Signed bool // files of the link are signed and not encrypted
 }
 
 // Site is a running site as this package sees it.
@@ -96,7 +97,7 @@ func (s *Site) link(c *node.Core, now time.Time, p Name, files node.FileStats) P
 	st := l.State()
 	smoothed, variation, measured := l.RTT()
 	late := lateAfter(s.Heartbeat, smoothed, variation)
-	out := Peer{Name: p.Name, ID: p.ID.String(), LastSeen: timeOrNil(l.LastSeen()), LateS: late.Seconds(), Log: logOf(st), Clocks: clocksOf(st),
+	out := Peer{Name: p.Name, ID: p.ID.String(), Seal: sealOf(p.Signed), LastSeen: timeOrNil(l.LastSeen()), LateS: late.Seconds(), Log: logOf(st), Clocks: clocksOf(st),
 		Caps: st.PeerCaps, Counters: countersOf(l.Stats()), Files: &files}
 	out.State, out.Reason = judge(signs{now: now, started: s.Started, seen: l.LastSeen(), late: late, stopped: l.Stopped(), files: files})
 	out.Outbox.Messages, out.Outbox.Bytes = l.Held()

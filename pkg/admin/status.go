@@ -37,6 +37,8 @@ type Status struct {
 	CallbacksDead int        `json:"callbacks_given_up"`
 	Upstreams     []Upstream `json:"upstreams,omitempty"` // of a running egress
 	Problems      []Problem  `json:"problems"`
+	// Notices are what an operator should know that is no problem. They do not make a site unhealthy.
+	Notices []Problem `json:"notices,omitempty"`
 }
 
 // Listen says where a running site can be reached.
@@ -84,10 +86,17 @@ const (
 	StateStopped = "stopped" // this site does not run
 )
 
+// How files of a link are sealed.
+const (
+	SealEncrypted = "encrypted"
+	SealSigned    = "signed"
+)
+
 // Peer is one link.
 type Peer struct {
 	Name     string     `json:"name"`
 	ID       string     `json:"id"`
+	Seal     string     `json:"seal,omitempty"` // encrypted or signed; of a running site
 	State    string     `json:"state"`
 	Reason   string     `json:"reason,omitempty"` // why it is blocked
 	LastSeen *time.Time `json:"last_seen,omitempty"`
@@ -228,6 +237,7 @@ type Exchanges struct {
 const (
 	LevelWarn     = "warn"     // works, less well than usual
 	LevelCritical = "critical" // something does not work
+	LevelNotice   = "notice"   // as it was configured
 )
 
 // Problem is one thing that an operator should look at.

@@ -48,9 +48,12 @@ type Pipe struct {
 type Peer struct {
 	Name string `mapstructure:"name"`
 	Keys string `mapstructure:"keys"` // public key file; "": what hoft keys trust stored
-	Seal string `mapstructure:"seal"` // encrypted
+	Seal string `mapstructure:"seal"` // encrypted or signed
 	PSK  string `mapstructure:"psk"`  // file of a pre-shared secret; "": public keys
 }
+
+// Signed says that files of the link are signed and not encrypted.
+func (p *Peer) Signed() bool { return p.Seal == "signed" }
 
 // Ingress takes calls in.
 type Ingress struct {

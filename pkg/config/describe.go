@@ -61,7 +61,7 @@ var descriptions = map[string]string{
 	"peers":        must + "Other sites that this one trusts.",
 	"peers[].name": must + "Name of the peer, as it calls itself.",
 	"peers[].keys": "File of its public keys. Empty: what `hoft keys trust` stored.",
-	"peers[].seal": "`encrypted`: files are signed and encrypted.",
+	"peers[].seal": "`encrypted`: files are signed and encrypted. `signed`: they are signed only, and **everybody who reaches the folders can read what travels**: for a virus scanner or guard in the pipe. Both sites must have the same.",
 	"peers[].psk":  "File of a pre-shared secret, used instead of public keys.",
 
 	"ingress":                          "Takes calls in. Without this section the site has no such role.",

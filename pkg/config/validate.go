@@ -130,7 +130,7 @@ func (v *checker) peers(c *Config) {
 			v.bad(at+".name", strconv.Quote(p.Name), "is this site's own name", "list other sites only, or choose another name")
 		}
 		seen[p.Name] = true
-		v.oneOf(at+".seal", p.Seal, "encrypted")
+		v.oneOf(at+".seal", p.Seal, "encrypted", "signed")
 		if p.PSK != "" && p.Keys != "" {
 			v.bad(at+".psk", strconv.Quote(p.PSK), "a peer has either keys or a pre-shared secret, not both", "remove one of them")
 		}

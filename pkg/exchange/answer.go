@@ -40,6 +40,9 @@ func (p *sender) run() (last []byte, err error) {
 			p.ship.abort()
 		}
 	}()
+	if p.m.cfg.Signed[p.j.peer] {
+		return nil, p.plain()
+	}
 	chunks := p.m.chunksTo(p.j.peer)
 	var run []byte // pieces that may become the beginning of a run
 	for {
@@ -67,6 +70,22 @@ func (p *sender) run() (last []byte, err error) {
 			return nil, err
 		}
 		run = nil
+	}
+}
+
+// plain sends all of the body as chunks, whatever comes at a time.
+func (p *sender) plain() error {
+	for {
+		if err := p.await(); err != nil {
+			return err
+		}
+		part, ended, err := p.body.next(partSize, 0)
+		if err == nil && len(part) > 0 {
+			ended, err = p.stream(part)
+		}
+		if ended || err != nil {
+			return err
+		}
 	}
 }
 
@@ -131,7 +150,7 @@ func (p *sender) begin() error {
 	if err != nil {
 		return err
 	}
-	p.ship = newShipper(p.ctx, p.m, sealer, chunk.WriterOptions{Compress: p.compress, Fixed: r.Fixed}, p.j.peer, p.j.id, p.size)
+	p.ship = newShipper(p.ctx, p.m, sealer, p.m.cutting(p.j.peer, p.compress, r.Fixed), p.j.peer, p.j.id, p.size)
 	p.ship.owner, p.ship.attempt, p.ship.must = answerOwner(p.j.id), p.j.attempt(), true
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -105,7 +104,7 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, i
 	if c.waiter != nil && c.waiter.raise != nil {
 		data.Win = c.waiter.credit.limit
 	}
-	if m.chunksTo(r.Peer) {
+	if m.chunksTo(r.Peer) && !m.cfg.Signed[r.Peer] {
 		data.Fresh, data.Fixed = r.Fresh, r.Fixed
 	}
 	if !r.Deadline.IsZero() {
@@ -210,6 +209,9 @@ func (u *upload) read(ctx context.Context) ([]byte, error) {
 	if u.r.Body == nil {
 		return nil, nil
 	}
+	if u.m.cfg.Signed[u.r.Peer] {
+		return nil, u.chunks(ctx, u.r.Body)
+	}
 	first := make([]byte, min(u.m.cfg.Inline, inlineMax(u.r))+1)
 	if u.r.Length >= 0 && u.r.Length < int64(len(first)) {
 		first = first[:u.r.Length+1]
@@ -235,7 +237,7 @@ func (u *upload) chunks(ctx context.Context, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	p := newShipper(ctx, u.m, sealer, chunk.WriterOptions{Compress: !u.r.NoCompress, Fixed: u.r.Fixed}, u.r.Peer, u.id, 0)
+	p := newShipper(ctx, u.m, sealer, u.m.cutting(u.r.Peer, !u.r.NoCompress, u.r.Fixed), u.r.Peer, u.id, 0)
 	p.owner, p.first = requestOwner(u.id), u.note
 	u.sent = true
 	src := &source{r: body}

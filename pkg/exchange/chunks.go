@@ -49,9 +49,14 @@ func answerOwner(id ID) [16]byte {
 
 var errMapPart = errors.New("a part names no chunks that can be used")
 
-// entriesOf reads the map in a part of a body.
+// entriesOf reads the map in a part of a body: of sealed or of plain chunks.
 func entriesOf(b *bodyData) ([]chunk.Entry, int64, error) {
 	mp, err := chunk.ParseMap(b.Map)
+	if err != nil {
+		if plain, perr := chunk.ParsePlainMap(b.Map); perr == nil {
+			mp, err = plain, nil
+		}
+	}
 	if err != nil {
 		return nil, 0, err
 	}

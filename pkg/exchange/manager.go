@@ -49,6 +49,9 @@ func (m *Manager) takes(peer identity.ID, kind frame.Kind) bool {
 // chunksTo says whether bodies can travel to a peer as chunks. A peer that was never heard of is taken to know them: every
 // version that can be met does.
 func (m *Manager) chunksTo(peer identity.ID) bool {
+	if m.cfg.Signed[peer] {
+		return true
+	}
 	l, ok := m.loop.(capsLoop)
 	if !ok || m.cfg.Chunks == nil {
 		return false
@@ -103,6 +106,9 @@ type Config struct {
 	// Chunks keeps long bodies, Sealer seals those for a peer. Nil: bodies travel in messages alone.
 	Chunks Chunks
 	Sealer func(peer identity.ID) (*chunk.Sealer, error)
+	// Signed are the peers with whom content must be readable on its way: bodies travel as plain chunks alone. Sealer gives
+	// a plain one for them.
+	Signed map[identity.ID]bool
 	// Window is how many bytes of an answer may come before its caller has read any; 0: 1 MiB.
 	Window int64
 	Now    func() time.Time // the site's clock; nil: time.Now
@@ -252,7 +258,13 @@ func IDTime(id ID) time.Time {
 
 // Deliver implements node.Handler.
 func (m *Manager) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
-	keep, err := m.dispatch(s, d)
+	var keep *node.Keep
+	err := m.readable(d)
+	if err == nil {
+		keep, err = m.dispatch(s, d)
+	} else if m.endUnreadable(s, d, err) {
+		return nil
+	}
 	if err != nil {
 		m.dropped.Add(1)
 		m.cfg.Log.Warn().Str("peer", m.cfg.Peers[d.Peer]).Str("kind", string(d.Kind)).Uint64("msg_id", d.ID).Err(err).Msg("message dropped")
@@ -291,8 +303,11 @@ func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
 		return
 	}
 	code := CodeInternal
-	if errors.Is(err, errUnsupported) {
+	switch {
+	case errors.Is(err, errUnsupported):
 		code = CodeUnsupported
+	case errors.Is(err, errMode):
+		code = CodeSeal
 	}
 	m.refuse(s, d.Peer, x, 0, Problemf(code, "%v", err), time.Time{})
 }

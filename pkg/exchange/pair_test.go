@@ -91,6 +91,7 @@ type host struct {
 	pack   int64         // bulk.Config.PackBytes
 	ttl    time.Duration // Config.TTL; 0: an hour
 	flight exchange.Flight
+	signed bool // the link is in signed mode
 	m      *exchange.Manager
 	n      *node.Node
 	cancel context.CancelFunc
@@ -111,7 +112,7 @@ func (h *host) start() {
 		peer.Sig[k.KID] = k.Key
 	}
 	enc, _ := h.peer.EncKey()
-	peer.EncKid, peer.Enc = enc.KID, enc.Key
+	peer.EncKid, peer.Enc, peer.Signed = enc.KID, enc.Key, h.signed
 	sealer, err := seal.NewSealer(self, peer)
 	if err != nil {
 		h.t.Fatal(err)
@@ -130,11 +131,16 @@ func (h *host) start() {
 		files = h.wrap(p)
 	}
 	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.WarnLevel)
-	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer}}, Opener: opener,
+	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer, Signed: h.signed}}, Opener: opener,
 		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(true)}, Chunks: h.chunks, Bulk: bulk.Config{PackBytes: h.pack}})
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour),
 		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: h.chunks,
-		Sealer: func(identity.ID) (*chunk.Sealer, error) { return chunk.NewSealer(h.secret), nil }}, h.n, h.db)
+		Signed: map[identity.ID]bool{h.peer.ID: h.signed}, Sealer: func(identity.ID) (*chunk.Sealer, error) {
+			if h.signed {
+				return chunk.NewPlainSealer()
+			}
+			return chunk.NewSealer(h.secret), nil
+		}}, h.n, h.db)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan error, 1)
 	go func() { h.done <- h.n.Run(ctx, h.m) }()

@@ -50,6 +50,9 @@ func (m *Manager) failed(ctx context.Context, j *job, p *Problem) {
 func (m *Manager) answer(ctx context.Context, j *job, resp *Response) {
 	head := &resData{Exchange: j.id, Attempt: j.attempt(), Status: resp.Status, Fields: resp.Fields, Length: resp.Length, Callee: resp.Callee.wire()}
 	limit := min(m.cfg.Inline, inlineMax(&Request{Fields: resp.Fields}))
+	if m.cfg.Signed[j.peer] {
+		limit = 0
+	}
 	body := newFlow(ctx, resp, limit)
 	first, ended, err := body.next(limit, firstPause)
 	if ended && err == nil {

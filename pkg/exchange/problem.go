@@ -65,6 +65,7 @@ const (
 	CodeCallback        = "callback-refused"
 	CodeNotKept         = "answers-not-kept"
 	CodeChunksGone      = "chunks-gone"
+	CodeSeal            = "seal-mismatch"
 	CodeDigest          = "digest-mismatch"
 	CodeDataMap         = "data-map-wrong"
 	CodeDataMissing     = "data-missing"
@@ -130,6 +131,7 @@ var Kinds = map[string]Kind{
 	CodeRate:            {429, "Too many calls", "connection_limit_reached", "Wait as long as Retry-After says; see limits in the config of the ingress."},
 	CodeCallback:        {403, "The callback's address is not allowed", "", "Ask the ingress's operator to add it to callbacks.allow."},
 	CodeNotKept:         {400, "This route keeps no answers", "http_request_error", "Hold the connection instead of asking for a callback."},
+	CodeSeal:            {502, "The content did not come in the form that the link demands", "http_protocol_error", "One of the two sites was set to the other seal while the call was under way, or runs with another one. Both must have the same seal for each other: the operators have to look. Send the request again afterwards if it is safe to do so."},
 	CodeChunksGone:      {502, "A part of the body was lost on its way", "connection_terminated", "The server was not called, or its answer is incomplete. Send the request again if it is safe to do so."},
 	CodeDigest:          {400, "The body does not have its digest", "http_request_error", "The body changed on its way to hoft, or Content-Digest is of something else. Send it again."},
 	CodeDataMap:         {400, "The data map is malformed", "", "Send the map as it was given: its JSON in base64url or base64, or the JSON itself as the body of QUERY."},

@@ -114,7 +114,10 @@ func (p *shipper) push() error {
 
 // close returns when all of the body is durable and offered, and gives its length.
 func (p *shipper) close() (int64, error) {
-	_, err := p.w.Close()
+	err := p.w.Flush() // or a short rest would be in the map alone
+	if _, cerr := p.w.Close(); err == nil {
+		err = cerr
+	}
 	p.mu.Lock()
 	if err == nil {
 		err = p.ship()
@@ -192,7 +195,7 @@ func (p *shipper) send(b *shipment) error {
 
 // sealerFor gives what seals bodies for a peer: with fresh nothing of the body is equal to anything else.
 func (m *Manager) sealerFor(peer identity.ID, fresh bool) (*chunk.Sealer, error) {
-	if !fresh {
+	if !fresh || m.cfg.Signed[peer] {
 		return m.cfg.Sealer(peer)
 	}
 	secret, err := chunk.NewSecret()
@@ -200,6 +203,14 @@ func (m *Manager) sealerFor(peer identity.ID, fresh bool) (*chunk.Sealer, error)
 		return nil, err
 	}
 	return chunk.NewSealer(secret), nil
+}
+
+// cutting says how bodies for a peer are cut: in signed mode at fixed places, whatever was asked for.
+func (m *Manager) cutting(peer identity.ID, compress, fixed bool) chunk.WriterOptions {
+	if m.cfg.Signed[peer] {
+		return chunk.WriterOptions{Fixed: true}
+	}
+	return chunk.WriterOptions{Compress: compress, Fixed: fixed}
 }
 
 // chunkProblem is what a caller is told when chunks could not be stored.

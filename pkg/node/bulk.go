@@ -17,6 +17,15 @@ type PackWrite struct {
 	Peer identity.ID
 	Name frame.Name
 	Pack *bulk.Pack
+	Bare bool // without the records' headers
+}
+
+// Size is the length of the file in bytes.
+func (w *PackWrite) Size() int64 {
+	if w.Bare {
+		return w.Pack.Size - int64(len(w.Pack.Records))*chunk.HeaderLen
+	}
+	return w.Pack.Size
 }
 
 // PackRead is one pack to read: what is good in it goes to the chunk store. PackRead tells the outcome.
@@ -26,6 +35,7 @@ type PackRead struct {
 	Found   PackFound
 	Records []chunk.Record
 	Got     []bool // records that an earlier look has brought
+	Bare    bool   // without the records' headers
 }
 
 // PackFound is a file of the peer as the scan found it. Token is the driver's own.
@@ -189,7 +199,7 @@ func (c *Core) PackFound(now time.Time, peer identity.ID, seq uint64, f PackFoun
 	default:
 		b.p.Seen(seq)
 		b.reading[seq] = true
-		c.out.Reads = append(c.out.Reads, PackRead{Peer: peer, Seq: seq, Found: f, Records: e.Records, Got: e.Got})
+		c.out.Reads = append(c.out.Reads, PackRead{Peer: peer, Seq: seq, Found: f, Records: e.Records, Got: e.Got, Bare: c.signed[peer]})
 	}
 }
 
@@ -228,7 +238,7 @@ func (c *Core) PackWritten(now time.Time, w PackWrite, err error, damaged []chun
 		b.p.Written(now, w.Pack.Seq, l.SmallTrip(), err)
 	}
 	if err == nil {
-		l.WrotePack(w.Pack.Seq, w.Pack.Size)
+		l.WrotePack(w.Pack.Seq, w.Size())
 	}
 	c.drainBulk(now, w.Peer)
 }
@@ -262,7 +272,7 @@ func (c *Core) announce(now time.Time, peer identity.ID) {
 }
 
 func (c *Core) packWrite(peer identity.ID, k *bulk.Pack) PackWrite {
-	return PackWrite{Peer: peer, Pack: k, Name: frame.Name{Recipient: peer, Sender: c.self, Seq: k.Seq, Ext: frame.ExtPack}}
+	return PackWrite{Peer: peer, Pack: k, Bare: c.signed[peer], Name: frame.Name{Recipient: peer, Sender: c.self, Seq: k.Seq, Ext: frame.ExtPack}}
 }
 
 // tickBulk lets time pass.

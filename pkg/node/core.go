@@ -146,6 +146,7 @@ type Core struct {
 	writeErr map[identity.ID]error // why writing fails
 	loading  map[identity.ID]bool
 	pruned   map[identity.ID]uint64 // records of files below are deleted
+	signed   map[identity.ID]bool   // peers with whom files are signed and not encrypted
 	lazyAt   time.Time              // when a change that nobody waits for is committed at the latest
 	out      Effects
 	poison   []poisoned
@@ -186,7 +187,23 @@ func NewCore(self identity.ID, links map[identity.ID]*link.Link, order []identit
 	return &Core{self: self, links: links, order: order, limits: limits,
 		bulk:    map[identity.ID]*bulkLink{},
 		writing: map[identity.ID]bool{}, writeErr: map[identity.ID]error{}, loading: map[identity.ID]bool{},
-		pruned: map[identity.ID]uint64{}}
+		pruned: map[identity.ID]uint64{}, signed: map[identity.ID]bool{}}
+}
+
+// SetSigned has files to a peer signed and not encrypted; before any event.
+func (c *Core) SetSigned(peer identity.ID) { c.signed[peer] = true }
+
+// frameName names a frame to a peer.
+func (c *Core) frameName(peer identity.ID, seq uint64) frame.Name {
+	return frame.Name{Recipient: peer, Sender: c.self, Seq: seq, Ext: frameExt(c.signed[peer])}
+}
+
+// frameExt is the kind of a link's frames.
+func frameExt(signed bool) frame.Ext {
+	if signed {
+		return frame.ExtSigned
+	}
+	return frame.ExtFrame
 }
 
 // SetHandler sets the layer above; once, before any event.
@@ -225,7 +242,7 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 		c.batch.MarkSent(peer, ch.SentReplaced, store.SentReplaced)
 	}
 	for _, seq := range ch.Remove {
-		c.out.Remove = append(c.out.Remove, frame.Name{Recipient: peer, Sender: c.self, Seq: seq, Ext: frame.ExtFrame})
+		c.out.Remove = append(c.out.Remove, c.frameName(peer, seq))
 	}
 	if b := c.bulk[peer]; b != nil {
 		b.p.Acked(ch.Acked)
@@ -276,7 +293,7 @@ func (c *Core) Wrote(now time.Time, peer identity.ID, size int64, err error) {
 
 // Removed tells what came of one of Effects.Remove: gone says that the file was not there any more.
 func (c *Core) Removed(name frame.Name, gone bool) {
-	if l := c.links[name.Recipient]; l != nil && name.Ext == frame.ExtFrame {
+	if l := c.links[name.Recipient]; l != nil && name.Ext.Frame() {
 		l.Removed(name.Seq, gone)
 	}
 }
@@ -335,8 +352,7 @@ func (c *Core) Take(now time.Time) Effects {
 		if !c.writing[p] {
 			if f := l.Next(now); f != nil {
 				c.writing[p] = true
-				c.out.Writes = append(c.out.Writes, Write{Peer: p, Lines: f.Lines,
-					Name: frame.Name{Recipient: p, Sender: c.self, Seq: f.Seq, Ext: frame.ExtFrame}})
+				c.out.Writes = append(c.out.Writes, Write{Peer: p, Lines: f.Lines, Name: c.frameName(p, f.Seq)})
 			}
 			c.drain(now, p, l)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
@@ -39,6 +40,9 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 				return nil, fmt.Errorf("load packs of %s: %w", p.Name, err)
 			}
 		}
+		if own, err = otherMode(opt, p, own); err != nil {
+			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
+		}
 		l, err := loadLink(ctx, opt, p, states[p.ID], own, known, now)
 		if err != nil {
 			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
@@ -54,6 +58,9 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 	for _, p := range opt.Peers {
 		if b := packs[p.ID]; b != nil {
 			c.SetBulk(p.ID, b)
+		}
+		if p.Signed {
+			c.SetSigned(p.ID)
 		}
 	}
 	c.SetHandler(h)
@@ -72,10 +79,27 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 	return c, nil
 }
 
+// otherMode removes frames that were written before the link was set from encrypted to signed or back: the peer takes them no
+// more, and what they carried is sent again. It gives the other files.
+func otherMode(opt Options, p Peer, own []pipe.Entry) ([]pipe.Entry, error) {
+	left := make([]pipe.Entry, 0, len(own))
+	for _, e := range own {
+		if !e.Name.Ext.Frame() || e.Name.Ext == frameExt(p.Signed) {
+			left = append(left, e)
+		} else if _, err := opt.Pipe.RemoveOwn(e.Name); err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
 // loadLink builds a link. own is what lies in the outbox; known are the packs among it that are accounted for.
 func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pipe.Entry, known map[uint64]bool, now time.Time) (*link.Link, error) {
 	cfg := opt.Link
 	cfg.Self, cfg.Peer, cfg.Rkt = opt.Self, p.ID, p.Sealer.Rkt
+	if p.Signed { // chunks of stored data are encrypted for good: they cannot travel so that they can be read
+		cfg.Caps = slices.DeleteFunc(slices.Clone(cfg.Caps), func(word string) bool { return word == string(frame.KindFetch) })
+	}
 	if cfg.Rand = rand.New(rand.NewChaCha8(seed())); opt.Rand != nil {
 		cfg.Rand = opt.Rand()
 	}

@@ -61,6 +61,8 @@ type Peer struct {
 	ID     identity.ID
 	Name   string
 	Sealer Sealer
+	// Signed says that files of the link are signed and not encrypted, and packs are the bytes of bodies as they are.
+	Signed bool
 }
 
 // Options says what a node works with. Link is a template: ids, key binding and randomness are filled in.

@@ -36,7 +36,10 @@ const readsAtOnce = 2
 // writePack copies a pack out of the chunk store into the pipe.
 func (n *Node) writePack(ctx context.Context, w PackWrite) {
 	var damaged []chunk.Name
-	err := n.opt.Pipe.PutStream(ctx, w.Name, w.Pack.Size, func(out io.Writer) error {
+	err := n.opt.Pipe.PutStream(ctx, w.Name, w.Size(), func(out io.Writer) error {
+		if w.Bare {
+			out = &headless{w: out, recs: w.Pack.Records}
+		}
 		for _, r := range w.Pack.Records {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -94,7 +97,13 @@ func (n *Node) copyPack(ctx context.Context, f pipe.File, r PackRead) (res PackR
 		return res, err
 	}
 	defer c.Close()
-	p, err := chunk.OpenPack(c, c.Size(), r.Records)
+	var src io.ReaderAt = c
+	size := c.Size()
+	if r.Bare {
+		h := newHeaded(c, r.Records)
+		src, size = h, h.size(size)
+	}
+	p, err := chunk.OpenPack(src, size, r.Records)
 	if err != nil {
 		return res, err
 	}

@@ -167,7 +167,10 @@ func (r *Reader) refuse(now time.Time, f pipe.File, data []byte, res seal.Result
 
 // refusedAction says what becomes of a refused file.
 func refusedAction(reason seal.Reason) string {
-	if reason == seal.Truncated {
+	switch reason {
+	case seal.Mode:
+		return "set aside; both sites must have the same peers[].seal for each other"
+	case seal.Truncated:
 		return "cut in its first line, so nothing shows who wrote it; wait for it to be sent again"
 	}
 	return "set aside; hoft inspect explains it"

@@ -17,6 +17,12 @@ const chunksFolder = "chunks"
 func (s *Site) openChunks() (err error) {
 	s.seals = map[identity.ID]*chunk.Sealer{}
 	for _, p := range s.peers {
+		if s.signed[p.ID] {
+			if s.seals[p.ID], err = chunk.NewPlainSealer(); err != nil {
+				return err
+			}
+			continue
+		}
 		secret, err := identity.LinkSecret(s.cfg.StateDir, s.self.ID(), p.ID)
 		if err != nil {
 			return err

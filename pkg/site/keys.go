@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hoft/hoft/pkg/admin/inspect"
+	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/seal"
 )
@@ -17,7 +18,7 @@ func (s *Site) sealing() (*seal.Opener, []*seal.Sealer, error) {
 	sealers := make([]*seal.Sealer, len(s.peers))
 	for i, p := range s.peers {
 		var err error
-		if peers[i], err = peerKeys(p, s.cfg.Peers[i].PSK); err != nil {
+		if peers[i], err = peerKeys(p, &s.cfg.Peers[i]); err != nil {
 			return nil, nil, err
 		}
 		if sealers[i], err = seal.NewSealer(self, peers[i]); err != nil {
@@ -41,15 +42,17 @@ func SelfKeys(id *identity.Site) seal.Self {
 }
 
 // peerKeys gives a peer's accepted keys, or the secret shared with it.
-func peerKeys(p *identity.Peer, pskFile string) (seal.Peer, error) {
-	if pskFile != "" {
-		psk, err := identity.LoadPSK(pskFile)
+func peerKeys(p *identity.Peer, cfg *config.Peer) (seal.Peer, error) {
+	out := PeerKeys(p)
+	if cfg.PSK != "" {
+		psk, err := identity.LoadPSK(cfg.PSK)
 		if err != nil {
 			return seal.Peer{}, err
 		}
-		return seal.Peer{ID: p.ID, Name: p.Name, PSK: psk.Bytes()}, nil
+		out = seal.Peer{ID: p.ID, Name: p.Name, PSK: psk.Bytes()}
 	}
-	return PeerKeys(p), nil
+	out.Signed = cfg.Signed()
+	return out, nil
 }
 
 // PeerKeys gives a peer's accepted public keys as sealing needs them.
@@ -64,13 +67,13 @@ func PeerKeys(p *identity.Peer) seal.Peer {
 	return out
 }
 
-// InspectKeys prepares what files are inspected with: the identity's keys and those of peers. psk gives the
-// file of the secret shared with a peer, by its name; "" for none.
-func InspectKeys(self *identity.Site, peers []*identity.Peer, psk map[string]string) (inspect.Keys, error) {
+// InspectKeys prepares what files are inspected with: the identity's keys and those of peers. configured gives what the
+// configuration says of a peer, by its name; the zero value for one that it does not list.
+func InspectKeys(self *identity.Site, peers []*identity.Peer, configured map[string]config.Peer) (inspect.Keys, error) {
 	keys := make([]seal.Peer, len(peers))
 	for i, p := range peers {
-		var err error
-		if keys[i], err = peerKeys(p, psk[p.Name]); err != nil {
+		cfg, err := configured[p.Name], error(nil)
+		if keys[i], err = peerKeys(p, &cfg); err != nil {
 			return inspect.Keys{}, err
 		}
 	}

@@ -42,6 +42,7 @@ type Site struct {
 	db         *store.SQLite
 	chunks     *chunk.Store
 	seals      map[identity.ID]*chunk.Sealer // what seals chunks for each peer
+	signed     map[identity.ID]bool          // peers with seal: signed
 	pipe       *pipe.Dir
 	node       *node.Node
 	manager    *exchange.Manager
@@ -140,6 +141,10 @@ func (s *Site) loadKeys() (err error) {
 		entries[i] = identity.Entry{Name: p.Name, Keys: p.Keys}
 	}
 	s.peers, err = identity.Resolve(s.cfg.StateDir, s.self, entries)
+	s.signed = map[identity.ID]bool{}
+	for i, p := range s.peers {
+		s.signed[p.ID] = s.cfg.Peers[i].Signed()
+	}
 	return err
 }
 
@@ -181,7 +186,10 @@ func (s *Site) buildNode() error {
 	}
 	peers := make([]node.Peer, len(s.peers))
 	for i, p := range s.peers {
-		peers[i] = node.Peer{ID: p.ID, Name: p.Name, Sealer: sealers[i]}
+		peers[i] = node.Peer{ID: p.ID, Name: p.Name, Sealer: sealers[i], Signed: s.signed[p.ID]}
+		if s.signed[p.ID] {
+			s.log.Warn().Str("peer", p.Name).Msg("seal: signed: whoever reaches the pipe's folders can read every call to and from this peer")
+		}
 	}
 	cfg := s.cfg
 	s.node = node.New(node.Options{Self: s.self.ID(), Peers: peers, Opener: opener, Pipe: s.pipe, Store: s.db,
@@ -193,7 +201,7 @@ func (s *Site) buildNode() error {
 		Limits: node.Limits{OutboxMessages: int64(cfg.Limits.OutboxMessages), OutboxBytes: int64(cfg.Limits.OutboxBytes)}})
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
 		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
-	mc.Chunks, mc.Sealer = s.chunks, s.chunkSealer
+	mc.Chunks, mc.Sealer, mc.Signed = s.chunks, s.chunkSealer, s.signed
 	if err := s.boundResults(&mc); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (s *Site) watched(roles Roles) admin.Site {
 		out.Callees = s.egress
 	}
 	for _, p := range s.peers {
-		out.Peers = append(out.Peers, admin.Name{ID: p.ID, Name: p.Name})
+		out.Peers = append(out.Peers, admin.Name{ID: p.ID, Name: p.Name, Signed: s.signed[p.ID]})
 	}
 	if roles.Ingress {
 		out.Roles = append(out.Roles, "ingress")

@@ -73,7 +73,7 @@ func Look(path string, k Keys, o Options) (*File, error) {
 		f.Name = &n
 	}
 	if f.Name != nil && f.Name.parsed.Ext == frame.ExtPack {
-		return f, f.pack(path)
+		return f, f.pack(path, k.signed[f.Name.parsed.Sender] || k.signed[f.Name.parsed.Recipient])
 	}
 	if f.other() {
 		return f, nil
@@ -99,8 +99,6 @@ func read(path string) ([]byte, error) {
 // other gives the verdict on what is no frame by its name or size.
 func (f *File) other() bool {
 	switch {
-	case f.Name != nil && f.Name.parsed.Ext == frame.ExtSigned:
-		f.refuse("a frame in signed mode, which this version does not read", "")
 	case f.Bytes > frame.MaxFile:
 		f.refuse(fmt.Sprintf("longer than the %d bytes that a frame may have", frame.MaxFile), "")
 	default:

@@ -18,12 +18,13 @@ type Keys struct {
 	own     map[string]bool        // live own kids of these
 	sig     map[identity.ID]map[string]bool
 	psk     map[identity.ID]bool
+	signed  map[identity.ID]bool // peers in signed mode
 }
 
 // NewKeys prepares the keys of a site and its peers.
 func NewKeys(self *identity.Site, own seal.Self, peers []seal.Peer, named []*identity.Peer) (Keys, error) {
 	k := Keys{Self: own.ID, name: self.Name(), peers: map[identity.ID]string{}, enc: map[string]string{}, own: map[string]bool{},
-		sig: map[identity.ID]map[string]bool{}, psk: map[identity.ID]bool{}}
+		sig: map[identity.ID]map[string]bool{}, psk: map[identity.ID]bool{}, signed: map[identity.ID]bool{}}
 	var err error
 	if k.Opener, err = seal.NewOpener(own, peers); err != nil {
 		return Keys{}, err
@@ -38,7 +39,7 @@ func NewKeys(self *identity.Site, own seal.Self, peers []seal.Peer, named []*ide
 		}
 	}
 	for _, p := range peers {
-		k.psk[p.ID] = p.PSK != nil
+		k.psk[p.ID], k.signed[p.ID] = p.PSK != nil, p.Signed
 		k.sig[p.ID] = map[string]bool{}
 		for kid := range p.Sig {
 			k.sig[p.ID][kid] = true

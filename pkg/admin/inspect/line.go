@@ -12,6 +12,7 @@ import (
 // Line is one line of a file.
 type Line struct {
 	Bytes    int    `json:"bytes"`
+	Signed   bool   `json:"signed_only,omitempty"` // a token that is signed and not encrypted
 	Alg      string `json:"alg,omitempty"`
 	Enc      string `json:"enc,omitempty"`
 	Kid      string `json:"kid,omitempty"`       // of the key that it is sealed to
@@ -108,7 +109,7 @@ func (k *Keys) look(n *Name, line []byte, o Options) Line {
 	} else {
 		in.Outer = seal.Inspect(line)
 	}
-	out := Line{Bytes: in.Bytes, Alg: in.Alg, Enc: in.Enc, Kid: in.Kid, SealedTo: k.enc[in.Kid], SigAlg: in.SigAlg, SigKid: in.SigKid, Failed: failureOf(in.Err)}
+	out := Line{Bytes: in.Bytes, Signed: in.Signed, Alg: in.Alg, Enc: in.Enc, Kid: in.Kid, SealedTo: k.enc[in.Kid], SigAlg: in.SigAlg, SigKid: in.SigKid, Failed: failureOf(in.Err)}
 	if in.PSK && n != nil && in.Kid != "" {
 		out.SealedTo = "the secret shared between the two sites"
 	}

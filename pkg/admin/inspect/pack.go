@@ -12,7 +12,14 @@ import (
 
 // pack looks at the records of a pack: only their shape can be told, for what they should be stands in an announcement
 // that the recipient got sealed. Good and Bad count records.
-func (f *File) pack(path string) error {
+//
+// A pack of a link in signed mode is the bytes of a body and has no shape.
+func (f *File) pack(path string, signed bool) error {
+	if signed {
+		f.Verdict = NoKeys
+		f.Text = fmt.Sprintf("a pack of %d bytes of one body, as they are; whether they are whole only their announcement tells, which is in a .jws file", f.Bytes)
+		return nil
+	}
 	in, err := os.Open(path)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/seal"
 )
 
@@ -13,6 +14,8 @@ func (f *File) judge(data []byte, k *Keys) {
 		f.judgeUnnamed()
 	case k.Opener == nil:
 		f.judgeShape("without keys only the shape of it can be told: " + k.Missing)
+	case f.Name.parsed.Sender == k.Self && f.Name.parsed.Ext == frame.ExtSigned:
+		f.judgeShape("written by this site, signed and not encrypted: everybody can read it")
 	case f.Name.parsed.Sender == k.Self:
 		f.judgeShape("written by this site: only " + f.Name.Recipient.String() + " can open it, the site that wrote it cannot")
 	case f.Name.parsed.Recipient != k.Self:
@@ -29,7 +32,7 @@ func (f *File) judge(data []byte, k *Keys) {
 // judgeUnnamed is for a name that says nothing: then nothing binds the content to a sender.
 func (f *File) judgeUnnamed() {
 	for i := range f.Lines {
-		if f.Lines[i].Alg != "" {
+		if f.Lines[i].Alg != "" || f.Lines[i].Signed && f.Lines[i].SigAlg != "" {
 			f.refuse("sealed lines under a name that is no hoft file name: a site passes over it", "hoft inspect --name NAME FILE, with the name that it was written under")
 			return
 		}
@@ -88,6 +91,8 @@ func (f *File) truncated(have int) string {
 func (f *File) judgeNothing(res seal.Result, k *Keys) {
 	l := &f.Lines[0]
 	switch {
+	case res.Err != nil && res.Err.Reason == seal.Mode:
+		f.refuse("refused: "+res.Err.Detail, "set the same seal for each other at both sites (peers[].seal) and restart; what was in the file is sent again")
 	case l.Failed == nil:
 		f.refuse("refused: "+said(res.Err), "")
 	case l.Failed.Check == 7 && !k.psk[f.Name.parsed.Sender] && !k.own[l.Kid]:

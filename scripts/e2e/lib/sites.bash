@@ -6,6 +6,7 @@ route_keys=()           # further lines of the route
 more_routes=()          # further routes, "key: value, key: value"
 more_upstreams=()
 ingress_keys=()
+peer_keys=()            # further lines of what each site says of the other
 a_keys=() b_keys=()     # further top-level lines of each site
 pipe_keys=()
 log_level=info
@@ -32,6 +33,7 @@ sites() {
       say "peers:"
       say "  - name: site-$other"
       say "    keys: ./$other.pub.jwks"
+      lines "    " "${peer_keys[@]}"
       say "log: {level: $log_level, format: json}"
     } >"$work/$s.yaml"
   done
