@@ -114,18 +114,18 @@ func unknownExchange() *exchange.Problem {
 
 // stateJSON is the state resource. Its status is Azure's, done is Google's; either is enough to poll by.
 type stateJSON struct {
-	ID        string        `json:"id"`
-	Name      string        `json:"name"`
-	Status    string        `json:"status"` // NotStarted, Running, Succeeded, Failed, Canceled
-	Done      bool          `json:"done"`
-	Stage     string        `json:"stage"`
-	CreatedAt time.Time     `json:"createdAt"`
-	EndedAt   time.Time     `json:"endedAt,omitzero"`
-	Deadline  time.Time     `json:"deadline,omitzero"` // not begun after it
-	ReplayOf  string        `json:"replayOf,omitzero"`
-	Metadata  metadataJSON  `json:"metadata"`
-	Response  *responseJSON `json:"response,omitzero"`
-	Error     *httpproblem.Details  `json:"error,omitzero"`
+	ID        string               `json:"id"`
+	Name      string               `json:"name"`
+	Status    string               `json:"status"` // NotStarted, Running, Succeeded, Failed, Canceled
+	Done      bool                 `json:"done"`
+	Stage     string               `json:"stage"`
+	CreatedAt time.Time            `json:"createdAt"`
+	EndedAt   time.Time            `json:"endedAt,omitzero"`
+	Deadline  time.Time            `json:"deadline,omitzero"` // not begun after it
+	ReplayOf  string               `json:"replayOf,omitzero"`
+	Metadata  metadataJSON         `json:"metadata"`
+	Response  *responseJSON        `json:"response,omitzero"`
+	Error     *httpproblem.Details `json:"error,omitzero"`
 }
 
 type metadataJSON struct {

@@ -47,8 +47,9 @@ carried() {
   carry -keep "$work/kept"
   serve b a
   for f in small bulk; do
-    curl -sS --max-time 60 --noproxy '*' -o "$work/back" -T "$work/$f" "$front/echo"
-    ok "$mode: a $f body comes back" cmp "$work/$f" "$work/back"
+    { printf '['; cat "$work/$f"; printf ']'; } >"$work/$f.wrapped"
+    curl -sS --max-time 60 --noproxy '*' -o "$work/back" -T "$work/$f" "$front/wrap"
+    ok "$mode: a $f body comes back" cmp "$work/$f.wrapped" "$work/back"
   done
   for s in a b; do hoft status --config "$work/$s.yaml" --json >"$work/$mode-$s.json"; end "$s"; done
   end mover
@@ -65,12 +66,14 @@ carried signed
 is "signed: the files are .jws and .pack" "$(find "$work/kept" -type f | sed 's/.*\.//' | sort -u | paste -sd' ')" "jws pack"
 kept=$work/kept
 a_id=$(jq -r .id "$work/signed-a.json") b_id=$(jq -r .id "$work/signed-b.json")
+ln "$work/small" "$work/small.requests"
+ln "$work/small.wrapped" "$work/small.answers"
 for way in "requests:$b_id--$a_id" "answers:$a_id--$b_id"; do
   mkdir "$work/${way%%:*}"
   find "$kept" -type f -name "*${way#*:}--*" -exec cp --backup=numbered -t "$work/${way%%:*}" {} +
   is "signed: ${way%%:*}: a byte search finds the small and the bulk body" "$(($(seen "$work/${way%%:*}") >= 2))" 1
   is "signed: ${way%%:*}: the scanner finds as many" "$(scan "$work/${way%%:*}")" "$(seen "$work/${way%%:*}")"
-  ok "signed: ${way%%:*}: the small body is a pack by itself" test -n "$(find "$work/${way%%:*}" -type f -size "$(stat -c %s "$work/small")c" -exec cmp -s {} "$work/small" \; -print)"
+  ok "signed: ${way%%:*}: the small body is a pack by itself" test -n "$(find "$work/${way%%:*}" -type f -size "$(stat -c %s "$work/small.${way%%:*}")c" -exec cmp -s {} "$work/small.${way%%:*}" \; -print)"
 done
 for s in a b; do
   is "signed: status of $s says that all can be read" "$(jq -c '[.notices[].code], [.peers[].seal], .healthy' "$work/signed-$s.json" | paste -sd' ')" '["readable"] ["signed"] true'

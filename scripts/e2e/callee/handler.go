@@ -21,6 +21,7 @@ func handler(b *book, gates string) http.Handler {
 	mux.HandleFunc("/job/{id}", b.work)
 	mux.HandleFunc("/gate/{id}", func(w http.ResponseWriter, r *http.Request) { b.gate(w, r, gates) })
 	mux.HandleFunc("/echo", echo)
+	mux.HandleFunc("/wrap", wrap)
 	mux.HandleFunc("/reflect/", reflect)
 	mux.HandleFunc("/status/{code}", status)
 	mux.HandleFunc("/bytes/{n}", random)
@@ -115,6 +116,15 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.Write(body)
+}
+
+// wrap gives the body back between brackets: what comes back is not what came.
+func wrap(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	fmt.Fprintf(w, "[%s]", body)
 }
 
 // reflect tells all of the request: line, fields in the order of their names, length and digest of the body.
