@@ -9,11 +9,13 @@
 //     pack is never written twice: where nothing is heard, Tick asks by a probe.
 //   - Receiving: Announce takes an announcement, Expect tells the reader of files what a pack must hold, Came
 //     takes what was found in it and answers. Need asks for chunks that a map names and that nobody announced.
+//   - Stored data: Fetch asks the peer for chunks of it; Give and Refuse answer where the peer asks.
 //
 // All that must outlive the process is told by Drain and given back by Restore. A Peer is not safe for concurrent use.
 package bulk
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"time"
@@ -92,6 +94,8 @@ type Peer struct {
 	needs     map[ID]*need
 	over      recent[uint64] // packs of which nothing is wanted any more
 	ended     recent[ID]     // exchanges that are over
+	fetches   map[ID]*fetch
+	canFetch  bool
 
 	changes Changes
 	stats   Stats
@@ -102,7 +106,7 @@ func New(cfg Config) *Peer {
 	cfg = cfg.Defaults()
 	return &Peer{cfg: cfg, transfers: map[ID]*transfer{}, packs: map[uint64]*pack{}, held: newHeld(cfg.MaxHeld),
 		size: newSizer(cfg.PackBytes, cfg.MaxPack), pace: newPace(), announced: map[uint64]*announced{},
-		expected: map[chunk.Name]int{}, needs: map[ID]*need{}, over: newRecent[uint64](), ended: newRecent[ID]()}
+		expected: map[chunk.Name]int{}, needs: map[ID]*need{}, fetches: map[ID]*fetch{}, over: newRecent[uint64](), ended: newRecent[ID]()}
 }
 
 // Changes is what events left to be persisted, sent or done. All of it belongs to one commit.
@@ -181,6 +185,7 @@ type Stats struct {
 	BytesSpared                                     uint64
 	ChunksReceived, ChunksBad                       uint64
 	Probes, Wants, Spurious                         uint64
+	Fetches                                         uint64 // chunks of stored data asked for, repeats too
 }
 
 // View is the present state, for operators.
@@ -221,6 +226,11 @@ func inOrder[T any](table map[uint64]T) []T {
 	return out
 }
 
+// ordered gives the exchanges of a table, oldest first.
+func ordered[T any](table map[ID]T) []ID {
+	return slices.SortedFunc(maps.Keys(table), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+}
+
 // Reset begins anew with a peer that lost its state: it holds nothing and expects nothing. What was offered
 // is queued again; Release what is not to be sent.
 func (p *Peer) Reset() {
@@ -242,4 +252,5 @@ func (p *Peer) Reset() {
 	}
 	p.announced, p.expected, p.unsettled = map[uint64]*announced{}, map[chunk.Name]int{}, 0
 	p.over, p.ended = newRecent[uint64](), newRecent[ID]()
+	p.resetFetches()
 }

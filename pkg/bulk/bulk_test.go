@@ -42,6 +42,7 @@ type side struct {
 	mail   []letter
 	files  map[uint64]*file // in the inbox
 	gone   []Gone
+	stock  []chunk.Record // stored data, which nobody offered
 	stored map[ID]map[chunk.Name]bool
 }
 
@@ -61,8 +62,13 @@ type file struct {
 
 const rtt = 50 * time.Millisecond
 
+var began = time.Unix(1_700_000_000, 0)
+
+// testPatience is simulated time that nothing is expected to take.
+const testPatience = time.Minute
+
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: time.Unix(1_700_000_000, 0), rate: 50 << 20, maxWait: 100 * time.Millisecond}
+	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), now: began, rate: 50 << 20, maxWait: 100 * time.Millisecond}
 	w.a, w.b = newSide(w), newSide(w)
 	w.a.to, w.b.to = w.b, w.a
 	return w
@@ -218,6 +224,8 @@ func (s *side) take(l letter) {
 		p.Want(must(Decode[NamesData](l.data)))
 	case frame.KindGone:
 		p.GoneAway(must(Decode[NamesData](l.data)))
+	case frame.KindFetch:
+		s.give(must(Decode[FetchData](l.data)))
 	}
 	s.drain()
 	s.to.p.Acked(frame.Ranges{{l.id, l.id}})

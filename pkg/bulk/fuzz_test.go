@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -9,12 +10,19 @@ import (
 func FuzzData(f *testing.F) {
 	f.Add([]byte(`{"seq":1,"exchange":"01a202f8-de0f-786c-bf9c-99c5f0e7c08e","recs":[]}`))
 	f.Add([]byte(`{"seq":1,"miss":[0,2]}`))
+	f.Add([]byte(`{"exchange":"01a202f8-de0f-786c-bf9c-99c5f0e7c08e","recs":[["AQIDBAUGBwgJCgsMDQ4PEA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]]}`))
 	f.Add([]byte(`{"seq":18446744073709551615,"unseen":true}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = Decode[PackData](data)
 		_, _ = Decode[HaveData](data)
 		_, _ = Decode[ProbeData](data)
 		_, _ = Decode[NamesData](data)
+		if d, err := Decode[FetchData](data); err == nil && len(d.Recs) > 0 {
+			again, err := Decode[FetchData](encode(*d))
+			if err != nil || !slices.Equal(again.Recs, d.Recs) {
+				t.Fatalf("%v: chunks that were asked for differ", err)
+			}
+		}
 	})
 }
 

@@ -47,6 +47,7 @@ func (r *recent[T]) remove(x T) { delete(r.in, x) }
 // come yet or once more, are removed unread. More may be announced for it; if not, see Over.
 func (p *Peer) Forget(x ID) {
 	delete(p.needs, x)
+	delete(p.fetches, x)
 	for _, a := range inOrder(p.announced) {
 		if a.x != x {
 			continue

@@ -2,7 +2,6 @@ package bulk
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 	"time"
 
@@ -214,6 +213,7 @@ func (p *Peer) Need(now time.Time, x ID, names []chunk.Name, base time.Duration)
 
 // postpone: something of the exchange has come, so what is missing may be on its way.
 func (p *Peer) postpone(now time.Time, x ID) {
+	p.postponeFetch(now, x)
 	if n := p.needs[x]; n != nil {
 		n.asked, n.askAt = 0, now.Add(max(2*n.base, askLeast))
 	}
@@ -224,6 +224,9 @@ const askLeast = 250 * time.Millisecond
 
 // Satisfied says that chunks of an exchange are here, from wherever they came.
 func (p *Peer) Satisfied(now time.Time, x ID, names []chunk.Name) {
+	if p.fetched(x, names) {
+		p.postponeFetch(now, x)
+	}
 	n := p.needs[x]
 	if n == nil {
 		return
@@ -240,7 +243,7 @@ func (p *Peer) Satisfied(now time.Time, x ID, names []chunk.Name) {
 
 // ask sends wants.
 func (p *Peer) ask(now time.Time, base time.Duration) {
-	for _, x := range slices.SortedFunc(maps.Keys(p.needs), func(a, b ID) int { return bytes.Compare(a[:], b[:]) }) {
+	for _, x := range ordered(p.needs) {
 		n := p.needs[x]
 		if now.Before(n.askAt) {
 			continue

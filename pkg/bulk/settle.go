@@ -175,6 +175,7 @@ func (p *Peer) Want(d *NamesData) {
 
 // GoneAway takes the peer's word that it cannot give chunks that were asked for.
 func (p *Peer) GoneAway(d *NamesData) {
+	p.fetched(d.Exchange, d.Names)
 	p.changes.Gone = append(p.changes.Gone, Gone{d.Exchange, d.Names})
 }
 
@@ -193,6 +194,7 @@ func (p *Peer) Tick(now time.Time, base time.Duration) {
 			Got: func(id uint64) { k.probeID = id }})
 	}
 	p.ask(now, base)
+	p.askFetches(now, base)
 }
 
 // Deadline is when Tick, or Rewrites, is wanted; zero: only events matter.
@@ -214,5 +216,6 @@ func (p *Peer) Deadline() time.Time {
 	for _, n := range p.needs {
 		sooner(n.askAt)
 	}
+	p.fetchDeadline(sooner)
 	return at
 }

@@ -1,8 +1,6 @@
 package bulk
 
 import (
-	"bytes"
-	"maps"
 	"slices"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -146,7 +144,7 @@ func (p *Peer) Release(x ID) {
 
 // Offering lists the exchanges that have chunks here, in order.
 func (p *Peer) Offering() []ID {
-	return slices.SortedFunc(maps.Keys(p.transfers), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
+	return ordered(p.transfers)
 }
 
 // Offered says whether an exchange has chunks here.

@@ -34,7 +34,13 @@ type ProbeData struct {
 	Seq uint64 `json:"seq"`
 }
 
-// NamesData is what want, fetch and gone have.
+// FetchData asks for chunks of stored data.
+type FetchData struct {
+	Exchange ID     `json:"exchange"`
+	Recs     Wishes `json:"recs"`
+}
+
+// NamesData is what want and gone have.
 type NamesData struct {
 	Exchange ID    `json:"exchange"`
 	Names    Names `json:"names"`
@@ -42,6 +48,9 @@ type NamesData struct {
 
 // Records is a list of records in JSON: [["name","hsh",len], …], name and hsh in base64url.
 type Records []chunk.Record
+
+// Wishes is a list of wished chunks in JSON: [["name","hsh"], …] in base64url.
+type Wishes []Wish
 
 // Names is a list of chunk names in base64url.
 type Names []chunk.Name
@@ -88,8 +97,19 @@ func (d *NamesData) check() error {
 	return nil
 }
 
-// maxNames is how many names one message holds.
-const maxNames = 1024
+func (d *FetchData) check() error {
+	if len(d.Recs) == 0 || len(d.Recs) > maxWishes {
+		return fmt.Errorf("1 to %d chunks", maxWishes)
+	}
+	return nil
+}
+
+const (
+	// maxNames is how many names one message holds.
+	maxNames = 1024
+	// maxWishes is how many chunks of stored data one message asks for.
+	maxWishes = 640
+)
 
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
@@ -137,6 +157,42 @@ func (r *Records) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		}
 	}
 	*r = out
+	return nil
+}
+
+// MarshalJSONTo writes the list.
+func (w Wishes) MarshalJSONTo(e *jsontext.Encoder) error {
+	b := append(make([]byte, 0, 75*len(w)+2), '[')
+	for i, x := range w {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = base64.RawURLEncoding.AppendEncode(append(b, `["`...), x.Name[:])
+		b = base64.RawURLEncoding.AppendEncode(append(b, `","`...), x.Hsh[:])
+		b = append(b, `"]`...)
+	}
+	return e.WriteValue(append(b, ']'))
+}
+
+// UnmarshalJSONFrom reads exactly what MarshalJSONTo writes.
+func (w *Wishes) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var raw [][]jsontext.Value
+	if err := json.UnmarshalDecode(d, &raw); err != nil {
+		return err
+	}
+	if len(raw) > maxWishes {
+		return errors.New("too many chunks")
+	}
+	out := make(Wishes, len(raw))
+	for i, v := range raw {
+		if len(v) != 2 {
+			return errors.New("a chunk is name and hsh")
+		}
+		if err := errors.Join(fixed(out[i].Name[:], v[0]), fixed(out[i].Hsh[:], v[1])); err != nil {
+			return err
+		}
+	}
+	*w = out
 	return nil
 }
 

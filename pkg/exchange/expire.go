@@ -15,7 +15,7 @@ import (
 func Caps(chunks bool) []string {
 	kinds := []frame.Kind{frame.KindReq, frame.KindRes, frame.KindBody, frame.KindAbort, frame.KindCancel, frame.KindStage, frame.KindWin}
 	if chunks {
-		kinds = append(kinds, frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone)
+		kinds = append(kinds, frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone, frame.KindFetch)
 	}
 	var caps []string
 	for _, k := range kinds {

@@ -61,9 +61,15 @@ type ChunkHandler interface {
 	// ChunksStored tells that chunks that the peer announced for an exchange are here; they are durable.
 	ChunksStored(s *Step, peer identity.ID, exchange bulk.ID, names []chunk.Name)
 	// ChunksGone tells that the peer does not have chunks that were asked for.
-	ChunksGone(s *Step, peer identity.ID, exchange bulk.ID)
+	ChunksGone(s *Step, peer identity.ID, exchange bulk.ID, names []chunk.Name)
 	// ChunksMoved tells that the peer acknowledged chunks of an exchange.
 	ChunksMoved(s *Step, peer identity.ID, exchange bulk.ID)
+}
+
+// FetchHandler is a Handler that gives peers chunks of stored data.
+type FetchHandler interface {
+	// ChunksAsked tells that the peer asks for chunks of stored data: Step.Give and Step.Refuse answer it, now or later.
+	ChunksAsked(s *Step, peer identity.ID, exchange bulk.ID, wishes []bulk.Wish)
 }
 
 const (
@@ -111,7 +117,7 @@ func (c *Core) SetBulk(peer identity.ID, p *bulk.Peer) { c.bulk[peer] = newBulkL
 // bulkKind says whether a message is about packs, and so the core's own.
 func bulkKind(k frame.Kind) bool {
 	switch k {
-	case frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone:
+	case frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone, frame.KindFetch:
 		return true
 	}
 	return false
@@ -158,11 +164,27 @@ func (c *Core) takeBulk(now time.Time, d *Delivery) {
 		if m, err = bulk.Decode[bulk.NamesData](d.Data); err == nil {
 			b.p.GoneAway(m)
 		}
+	case frame.KindFetch:
+		var m *bulk.FetchData
+		if m, err = bulk.Decode[bulk.FetchData](d.Data); err == nil {
+			c.asked(now, d.Peer, m)
+		}
 	}
 	if err != nil {
 		b.bad++
 	}
 	c.drainBulk(now, d.Peer)
+}
+
+// asked has the layer above answer a peer that asks for chunks of stored data; where nothing stores any, they are gone.
+func (c *Core) asked(now time.Time, peer identity.ID, m *bulk.FetchData) {
+	s := &Step{Now: now, core: c}
+	if h, ok := c.handler.(FetchHandler); ok {
+		h.ChunksAsked(s, peer, m.Exchange, m.Recs)
+	} else {
+		s.Refuse(peer, m.Exchange, bulk.NamesOf(m.Recs))
+	}
+	s.merge()
 }
 
 // meet has a pack read that lay here before it was announced.
@@ -251,6 +273,7 @@ func (c *Core) announce(now time.Time, peer identity.ID) {
 	}
 	safe, _ := l.SafeSize()
 	b.p.Trust(safe)
+	b.p.Fetches(l.Takes(frame.KindFetch))
 	for _, k := range b.p.Rewrites(now) {
 		b.writing++
 		c.out.Packs = append(c.out.Packs, c.packWrite(peer, k))
@@ -278,6 +301,7 @@ func (c *Core) packWrite(peer identity.ID, k *bulk.Pack) PackWrite {
 // tickBulk lets time pass.
 func (c *Core) tickBulk(now time.Time, peer identity.ID) {
 	if b := c.bulk[peer]; b != nil {
+		b.p.Fetches(c.links[peer].Takes(frame.KindFetch))
 		b.p.Tick(now, c.links[peer].SmallTrip())
 		c.drainBulk(now, peer)
 		c.sweep(now, peer)
@@ -341,7 +365,7 @@ func (c *Core) drainBulk(now time.Time, peer identity.ID) {
 		h.ChunksStored(s, peer, x.Exchange, x.Names)
 	}
 	for _, x := range ch.Gone {
-		h.ChunksGone(s, peer, x.Exchange)
+		h.ChunksGone(s, peer, x.Exchange, x.Names)
 	}
 	for _, x := range ch.Moved {
 		h.ChunksMoved(s, peer, x)

@@ -61,6 +61,25 @@ func (s *Step) Over(peer identity.ID, exchange bulk.ID) {
 	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Over(exchange) })
 }
 
+// Fetch asks a peer for chunks of data that it stores, see bulk.Peer.Fetch. Satisfied and Forget end it.
+func (s *Step) Fetch(peer identity.ID, exchange bulk.ID, wishes []bulk.Wish) {
+	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Fetch(exchange, wishes) })
+}
+
+// Give has chunks of stored data sent to a peer that asked for them. They must be durable. They stay on offer until Release.
+func (s *Step) Give(peer identity.ID, exchange bulk.ID, recs []chunk.Record) {
+	s.onBulk(peer, func(c *Core, p *bulk.Peer) {
+		if added := p.Give(exchange, recs); len(added) > 0 {
+			c.batch.AddOffer(store.Offer{Peer: peer, Exchange: exchange, Recs: bulk.PackRecords(added)})
+		}
+	})
+}
+
+// Refuse tells a peer which chunks that it asked for are not to be had here.
+func (s *Step) Refuse(peer identity.ID, exchange bulk.ID, names []chunk.Name) {
+	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Refuse(exchange, names) })
+}
+
 // onBulk has fn change the packs' state of a peer when the step is merged.
 func (s *Step) onBulk(peer identity.ID, fn func(*Core, *bulk.Peer)) {
 	s.bulk = append(s.bulk, func(c *Core) {
