@@ -46,6 +46,7 @@ type memState struct {
 	disabled  map[string]time.Time
 
 	credentials memCredentials
+	fetches     memFetches
 
 	arrivals    uint64
 	resultBytes int64
@@ -89,7 +90,7 @@ func NewMem() *Mem {
 		bulk:   newMemBulk(),
 		chunks: newMemChunks(),
 		events: map[int64]Event{}, keys: map[[32]byte]Key{}, callbacks: map[string]Callback{}, disabled: map[string]time.Time{},
-		credentials: memCredentials{},
+		credentials: memCredentials{}, fetches: memFetches{},
 	}}
 }
 
@@ -103,7 +104,7 @@ func (m *Mem) Clone() *Mem {
 	c.events, c.keys, c.callbacks, c.disabled = maps.Clone(c.events), maps.Clone(c.keys), maps.Clone(c.callbacks), maps.Clone(c.disabled)
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
 	c.bulk, c.chunks = m.s.bulk.clone(), m.s.chunks.clone()
-	c.credentials = m.s.credentials.clone()
+	c.credentials, c.fetches = m.s.credentials.clone(), m.s.fetches.clone()
 	for k, v := range c.byEx {
 		c.byEx[k] = slices.Clone(v)
 	}
@@ -243,7 +244,7 @@ func (s *memState) apply(o op, ended *[]exKey) {
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:
-		if !s.bulk.apply(o) && !s.applyWaiting(o) && !s.credentials.apply(o) {
+		if !s.bulk.apply(o) && !s.applyWaiting(o) && !s.credentials.apply(o) && !s.fetches.apply(o) {
 			panic(fmt.Sprintf("store: change %T is not known", o))
 		}
 	}

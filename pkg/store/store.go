@@ -277,6 +277,8 @@ type Reader interface {
 	Offers(ctx context.Context, peer identity.ID) ([]Offer, error)
 	// Held gives the newest n names of chunks that a peer is known to hold, the newest first.
 	Held(ctx context.Context, peer identity.ID, n int) ([][16]byte, error)
+	// Fetches gives the fetches that have not ended, the oldest first.
+	Fetches(ctx context.Context) ([]Fetch, error)
 	Meta(ctx context.Context, key string) ([]byte, error) // ErrNotFound if absent
 }
 

@@ -31,7 +31,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable, drawCredential}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable, drawCredential, drawFetch}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -181,6 +181,7 @@ func Dump(r store.Reader) map[string]any {
 	read("transient before", func() (any, error) { return r.TransientBefore(ctx, at(61), 3) })
 	read("ended before", func() (any, error) { return r.EndedBefore(ctx, at(2), 9) })
 	read("ended before 3", func() (any, error) { return r.EndedBefore(ctx, at(90), 3) })
+	read("fetches", func() (any, error) { return r.Fetches(ctx) })
 	read("meta", func() (any, error) { return r.Meta(ctx, "a") })
 	dumpWaiting(r, read)
 	for _, u := range credentialNames {

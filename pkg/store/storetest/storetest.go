@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"meta", testMeta},
 		{"packs, offers and held chunks", testBulk},
 		{"credentials", testCredentials},
+		{"fetches", testFetches},
 		{"chunks", testChunks},
 		{"chunks that are none", testChunksTooLarge},
 		{"events", testEvents},
