@@ -15,7 +15,7 @@ import (
 func (s *SQLite) Wipe() error {
 	return s.onWriter(func(w *session) error {
 		return w.script(`DELETE FROM links; DELETE FROM outbox; DELETE FROM sent; DELETE FROM inbox; DELETE FROM exchanges;
- DELETE FROM meta; DELETE FROM packs; DELETE FROM offers; DELETE FROM held; DELETE FROM chunk_pins; DELETE FROM chunks; DELETE FROM chunk_files; DELETE FROM events; DELETE FROM keys; DELETE FROM callbacks; DELETE FROM disabled; DELETE FROM credentials; UPDATE counters SET n = 0;`)
+ DELETE FROM meta; DELETE FROM packs; DELETE FROM offers; DELETE FROM held; DELETE FROM chunk_pins; DELETE FROM chunks; DELETE FROM chunk_files; DELETE FROM events; DELETE FROM keys; DELETE FROM callbacks; DELETE FROM disabled; DELETE FROM credentials; DELETE FROM fetches; UPDATE counters SET n = 0;`)
 	})
 }
 
