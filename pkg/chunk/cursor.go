@@ -78,6 +78,12 @@ func (c *cursor) next() (*Entry, error) {
 	return nil, io.EOF
 }
 
+// OpenNode fetches and opens the node of a map that an entry of level 1 or more stands for. ErrMissing says that src does
+// not have it, ErrDamaged and ErrMap that it is not as it should be.
+func OpenNode(ctx context.Context, src Source, e *Entry) ([]Entry, error) {
+	return openBelow(ctx, src, e, e.Name())
+}
+
 // openBelow fetches and opens a map node.
 func openBelow(ctx context.Context, src Source, e *Entry, name Name) ([]Entry, error) {
 	ct, err := fetch(ctx, src, e, name, nil)

@@ -20,6 +20,22 @@ func (s *Store) Holds(r Record) bool {
 	return s.holds(r.Name, func(x Record) bool { return x.Hsh == r.Hsh })
 }
 
+// Find gives the record of the chunk with this name and hash, or ErrMissing. What is put and not durable is not found.
+func (s *Store) Find(ctx context.Context, n Name, hsh Sum) (Record, error) {
+	rows, err := s.idx.FindChunks(ctx, []Name{n})
+	if err != nil {
+		return Record{}, fmt.Errorf("chunk store: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range rows {
+		if r.Hsh == hsh && !s.leaving[keyOf(r.Record)] {
+			return r.Record, nil
+		}
+	}
+	return Record{}, ErrMissing
+}
+
 func (s *Store) holds(n Name, is func(Record) bool) bool {
 	for {
 		pending, round := s.isPending(n, is)

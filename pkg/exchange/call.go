@@ -24,6 +24,8 @@ type call struct {
 	recorded  uint8 // stages whose events are stored, a bit each
 	slow      bool  // its stages are stored when it takes long, or were
 	transient bool  // what is stored for it goes at its end
+	local     bool  // work of this site, see Local
+	stop      func()
 	client    unique.Handle[string]
 	hook      *hook // nil without a callback
 	// deadline is when a request that was not written yet ends the call, unix milliseconds; 0: none, or looked at already.
@@ -346,7 +348,7 @@ func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 		return r.Kind == frame.KindReq && r.Acked.IsZero() && s.Link(peer).Holds(r.ID)
 	}
 	for _, c := range inOrder(m.calls) {
-		if c.peer == peer && !slices.ContainsFunc(m.rows(c), held) {
+		if c.peer == peer && !c.local && !slices.ContainsFunc(m.rows(c), held) {
 			m.sendAgain(s, c)
 		}
 	}

@@ -27,6 +27,13 @@ func (m *Manager) cancel(s *node.Step, c *call) error {
 	if c.canceling() {
 		return nil
 	}
+	if c.local {
+		if c.stop != nil {
+			c.stop()
+		}
+		m.fail(s, c, Problemf(CodeCanceled, "canceled by who asked for it"))
+		return nil
+	}
 	if c.reqID != 0 && !s.Link(c.peer).MayBeWritten(c.reqID) {
 		m.takeBack(s, c)
 		m.fail(s, c, Problemf(CodeCanceled, "canceled before the request was sent"))

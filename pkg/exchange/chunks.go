@@ -181,7 +181,7 @@ func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, _ ID, names []chu
 // ChunksGone implements node.ChunkHandler: a body cannot be completed any more.
 func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, _ []chunk.Name) {
 	p := Problemf(CodeChunksGone, "a part of the body was lost on its way and is no longer stored at its sender")
-	if c := m.calls[id]; c != nil && c.peer == peer {
+	if c := m.calls[id]; c != nil && c.peer == peer && !c.local {
 		m.fail(s, c, p)
 		return
 	}

@@ -109,6 +109,9 @@ func (m *Manager) recoverCall(e store.Exchange) {
 	r := Request{Owner: e.Owner, Client: e.Caller}
 	c := &call{id: e.ID, peer: e.Peer, method: e.Method, sent: max(e.Attempt, 1), deadline: millis(e.Deadline), total: -1, content: -1,
 		stages: parseStages(e.Stages), transient: e.Transient, client: unique.Make(r.party())}
+	if e.Upstream == FetchUpstream {
+		c.local, c.sent = true, 0
+	}
 	c.stages.set(StageAccepted, e.Created) // if they are not among them
 	c.stages.set(e.Stage, e.Created)
 	for i, ms := range c.stages {

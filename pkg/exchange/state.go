@@ -31,7 +31,8 @@ func (m *Manager) StateOf(row store.Exchange) *State { return stateOf(m.cfg.Peer
 func stateOf(peers map[identity.ID]string, row store.Exchange) *State {
 	st := &State{ID: row.ID, Peer: peers[row.Peer], Upstream: row.Upstream, Method: row.Method, Target: row.Target, Stage: row.Stage,
 		State: row.State, Created: row.Created, Ended: row.Ended, Status: row.Status, ReqBytes: row.ReqBytes, ResBytes: row.ResBytes,
-		Route: row.Route, Client: row.Caller, Owner: row.Owner, Deadline: row.Deadline, Expired: row.Expired, ReplayOf: row.ReplayOf, Keyed: row.Key != ""}
+		Route: row.Route, Client: row.Caller, Owner: row.Owner, Deadline: row.Deadline, Expired: row.Expired, ReplayOf: row.ReplayOf, Keyed: row.Key != "",
+		Local: row.Upstream == FetchUpstream}
 	if row.Problem != "" {
 		st.Problem = &Problem{Code: row.Problem, Detail: row.Detail}
 	}

@@ -212,6 +212,8 @@ type State struct {
 	Keyed    bool // the caller sent an Idempotency-Key
 	Expired  bool // request and answer are deleted
 	ReplayOf ID   // the exchange that it repeats; zero: none
+	// Local says that there is no answer to ask for: stored data was fetched.
+	Local bool
 }
 
 // Upstreams is what an exchange needs of an egress. Safe for concurrent use.

@@ -162,7 +162,7 @@ func (s *Server) describeState(ctx context.Context, state *exchange.State) state
 		out.ReplayOf = state.ReplayOf.String()
 	}
 	switch {
-	case !out.Done:
+	case !out.Done, state.Local && state.State == "succeeded":
 	case state.State == "succeeded":
 		out.Response = &responseJSON{Status: state.Status, Href: exchangesPath + id + "/response"}
 		if state.Expired {

@@ -48,6 +48,17 @@ func (c *Chunks) Holds(r chunk.Record) bool {
 	return ct != nil && chunk.Sum(blake3.Sum256(ct)) == r.Hsh
 }
 
+// Find gives the record of the chunk with this name and hash, or ErrMissing.
+func (c *Chunks) Find(_ context.Context, n chunk.Name, hsh chunk.Sum) (chunk.Record, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ct := c.all[n]
+	if ct == nil || c.fresh[n] || chunk.Sum(blake3.Sum256(ct)) != hsh {
+		return chunk.Record{}, chunk.ErrMissing
+	}
+	return chunk.Record{Name: n, Hsh: hsh, Len: int64(len(ct))}, nil
+}
+
 // Chunk implements chunk.Source.
 func (c *Chunks) Chunk(_ context.Context, n chunk.Name) ([]byte, error) {
 	c.mu.Lock()
