@@ -1,0 +1,243 @@
+package datapipe_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/datapipe"
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/node/nodetest"
+	"github.com/hoft/hoft/pkg/pipe"
+	"github.com/hoft/hoft/pkg/seal"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const longWait = time.Minute // a guard only: nothing is expected to take it
+
+// host is one site on its own disk in memory; it can be stopped and started again.
+type host struct {
+	t       *testing.T
+	self    *identity.Site
+	peer    *identity.Peer
+	db      *store.Mem
+	out, in *pipe.MemFolder
+	chunks  *nodetest.Chunks
+	caps    []string
+	allowed func(identity.ID) bool
+	most    int64 // Options.MaxFetch
+	pipe    badPipe
+	m       *exchange.Manager
+	p       *datapipe.Pipe
+	n       *node.Node
+	cancel  context.CancelFunc
+	done    chan error
+	down    bool
+}
+
+// badPipe counts what is put into the pipe, and does to packs what fate says; n counts them from 0.
+type badPipe struct {
+	node.Pipe
+	mu    sync.Mutex
+	packs int
+	bytes int64
+	fate  func(n int, data []byte) (_ []byte, lost bool)
+}
+
+func (p *badPipe) PutStream(ctx context.Context, name frame.Name, size int64, fill func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := fill(&b); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	n := p.packs
+	p.packs++
+	p.bytes += size
+	fate := p.fate
+	p.mu.Unlock()
+	data, lost := b.Bytes(), false
+	if fate != nil {
+		data, lost = fate(n, data)
+	}
+	if lost {
+		return nil
+	}
+	return p.Put(ctx, name, data)
+}
+
+func (p *badPipe) written() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes
+}
+
+func (h *host) start() {
+	h.t.Helper()
+	self := seal.Self{ID: h.self.ID(), Enc: map[string]*ecdsa.PrivateKey{}}
+	self.SigKid, self.Sig = h.self.SigKey()
+	for _, k := range h.self.Keys() {
+		if key, ok := h.self.EncKey(k.KID); ok {
+			self.Enc[k.KID] = key
+		}
+	}
+	peer := seal.Peer{ID: h.peer.ID, Name: h.peer.Name, Sig: map[string]ed25519.PublicKey{}}
+	for _, k := range h.peer.Sig {
+		peer.Sig[k.KID] = k.Key
+	}
+	enc, _ := h.peer.EncKey()
+	peer.EncKid, peer.Enc = enc.KID, enc.Key
+	sealer, err := seal.NewSealer(self, peer)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	opener, err := seal.NewOpener(self, []seal.Peer{peer})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	inner, err := pipe.OpenMem(pipe.Options{Self: h.self.ID(), Peers: []identity.ID{h.peer.ID}, Outbox: "/o", Inbox: "/i",
+		PollMin: time.Millisecond, PollMax: 5 * time.Millisecond, Settle: 20 * time.Millisecond}, h.out, h.in)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.pipe.Pipe = inner
+	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.WarnLevel)
+	caps := h.caps
+	if caps == nil {
+		caps = exchange.Caps(true)
+	}
+	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer}}, Opener: opener,
+		Pipe: &h.pipe, Store: h.db, Log: log, Link: link.Config{Caps: caps}, Chunks: h.chunks})
+	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, TTL: time.Hour, Remember: time.Hour,
+		Log: log, Chunks: h.chunks, Sealer: func(identity.ID) (*chunk.Sealer, error) { return chunk.NewSealer(chunk.Secret{9}), nil }}, h.n, h.db)
+	h.p = datapipe.New(datapipe.Options{Peers: []datapipe.Peer{{ID: h.peer.ID, Name: h.peer.Name}}, Chunks: h.chunks, Store: h.db,
+		Allowed: h.allowed, MaxFetch: h.most, Log: log}, h.m, h.n)
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel, h.done, h.down = cancel, make(chan error, 1), false
+	go func() { h.done <- h.n.Run(ctx, h.p) }()
+	select {
+	case <-h.n.Ready():
+	case err := <-h.done:
+		h.t.Fatal("node ended: ", err)
+	}
+}
+
+func (h *host) stop() {
+	if h.down {
+		return
+	}
+	h.down = true
+	h.p.Close()
+	h.m.Close()
+	h.cancel()
+	if err := <-h.done; err != nil {
+		h.t.Error(err)
+	}
+}
+
+// crash ends the host as a power cut does: what was not committed is gone.
+func (h *host) crash() {
+	disk := h.db.Clone()
+	h.db.Close()
+	h.p.Close()
+	h.m.Close()
+	h.cancel()
+	<-h.done
+	h.down = true
+	h.db, h.chunks = disk, h.chunks.Clone()
+}
+
+// apart is a pair of sites that are not started yet: data is stored at a and read at b.
+func apart(t *testing.T) (a, b *host) {
+	t.Helper()
+	sa, err := identity.Generate("site-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sb, err := identity.Generate("site-b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ab, ba := pipe.NewMemFolder(nil), pipe.NewMemFolder(nil)
+	a = &host{t: t, self: sa, peer: sb.Public(), db: store.NewMem(), out: ab, in: ba, chunks: nodetest.NewChunks(), down: true}
+	b = &host{t: t, self: sb, peer: sa.Public(), db: store.NewMem(), out: ba, in: ab, chunks: nodetest.NewChunks(), down: true}
+	t.Cleanup(func() { a.stop(); b.stop() })
+	return a, b
+}
+
+func pair(t *testing.T) (a, b *host) {
+	t.Helper()
+	a, b = apart(t)
+	a.start()
+	b.start()
+	return a, b
+}
+
+// keep stores data as the Data API does, in fixed chunks of a MiB, and gives its map.
+func (h *host) keep(data []byte) chunk.Map {
+	h.t.Helper()
+	w := chunk.NewWriter(chunk.NewSealer(chunk.Secret{7}), chunk.WriterOptions{Fixed: true}, func(_ chunk.Entry, r chunk.Record, ct []byte) error {
+		return h.chunks.Put(r, ct)
+	})
+	if _, err := w.Write(data); err != nil {
+		h.t.Fatal(err)
+	}
+	m, err := w.Close()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_ = h.chunks.Sync(context.Background())
+	return m
+}
+
+// read brings a range to a host and reads it there.
+func (h *host) read(m chunk.Map, off, n int64) []byte {
+	h.t.Helper()
+	_, release, err := h.p.Bring(h.t.Context(), &datapipe.Request{Map: m, Off: off, N: n}, longWait)
+	if err != nil {
+		h.t.Fatalf("%d bytes from %d: %v", n, off, err)
+	}
+	defer release()
+	return h.open(m, off, n)
+}
+
+func (h *host) open(m chunk.Map, off, n int64) []byte {
+	h.t.Helper()
+	b := make([]byte, n)
+	if err := chunk.ReadAt(context.Background(), m, h.chunks, b, off); err != nil {
+		h.t.Fatalf("%d bytes from %d: %v", n, off, err)
+	}
+	return b
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{byte(n)})
+	_, _ = r.Read(b)
+	return b
+}
+
+// eventually waits for what another goroutine is about to do.
+func eventually(cond func() bool) bool {
+	for end := time.Now().Add(longWait); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if cond() {
+			return true
+		}
+	}
+	return false
+}
