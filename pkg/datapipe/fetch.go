@@ -87,14 +87,7 @@ func (f *fetch) run(ctx context.Context, m chunk.Map, off, n int64) error {
 	if err := f.p.loop.Do(func(*node.Step) { f.p.fetches[f.id] = f; close(ready) }); err != nil {
 		return err
 	}
-	defer func() {
-		_ = f.p.loop.Do(func(s *node.Step) {
-			delete(f.p.fetches, f.id)
-			for _, peer := range f.peers {
-				s.Forget(peer, f.id)
-			}
-		})
-	}()
+	defer f.end()
 	select {
 	case <-ready: // from here on nothing that comes is missed
 	case <-ctx.Done():
@@ -104,6 +97,21 @@ func (f *fetch) run(ctx context.Context, m chunk.Map, off, n int64) error {
 		return err
 	}
 	return f.drain(ctx, 0)
+}
+
+// end asks for nothing more. What is on its way may still come: it is of use to whoever asks next.
+func (f *fetch) end() {
+	var left []chunk.Name
+	for n := range f.missing {
+		left = append(left, n)
+	}
+	_ = f.p.loop.Do(func(s *node.Step) {
+		delete(f.p.fetches, f.id)
+		f.p.ended[f.id] = ended{f.peers, s.Now}
+		for _, peer := range f.peers {
+			s.Satisfied(peer, f.id, left)
+		}
+	})
 }
 
 // level brings what a list of a map needs for the bytes from and to of its data.

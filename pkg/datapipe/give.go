@@ -41,6 +41,9 @@ func (p *Pipe) ChunksAsked(s *node.Step, peer identity.ID, x bulk.ID, wishes []b
 		recs, names, gone, err := p.find(ctx, x, wishes)
 		_ = p.loop.Do(func(s *node.Step) {
 			if p.looking[peer]--; err != nil {
+				if _, begun := p.given[g]; !begun {
+					p.o.Chunks.Unpin(exchange.KeptBy(x))
+				}
 				p.o.Log.Error().Str("peer", p.name(peer)).Err(err).Msg("cannot look up what a peer asks for")
 				return // it asks again
 			}
@@ -103,15 +106,6 @@ func (p *Pipe) dropGift(s *node.Step, g gift) {
 	delete(p.given, g)
 	s.Release(g.peer, g.id)
 	p.o.Chunks.Unpin(exchange.KeptBy(g.id))
-}
-
-// Sweep ends what lies on offer for long to peers that do not take it. Called now and then.
-func (p *Pipe) sweep(s *node.Step) {
-	for g, since := range p.given {
-		if p.endGift(s, g); s.Now.Sub(since) > giftLife {
-			p.dropGift(s, g)
-		}
-	}
 }
 
 // recoverGiven finds among what is on offer to peers what they had asked for: offers under ids that are no exchange's

@@ -81,12 +81,25 @@ type Pipe struct {
 	counts counts
 
 	fetches map[exchange.ID]*fetch // under way
+	ended   map[exchange.ID]ended  // of which something may still come
 	given   map[gift]time.Time     // what peers asked for, since when
 	looking map[identity.ID]int    // questions of a peer that are being looked up
 
 	mu   sync.Mutex
 	jobs map[jobKey]*job
 }
+
+// ended is a fetch that asks for nothing more.
+type ended struct {
+	peers []identity.ID
+	at    time.Time
+}
+
+const (
+	sweepEvery = 30 * time.Second
+	// lateMost is how long packs of a fetch that has ended may be on their way.
+	lateMost = time.Hour
+)
 
 // gift names what is given to a peer under an exchange.
 type gift struct {
@@ -110,7 +123,7 @@ func New(o Options, m *exchange.Manager, loop Loop) *Pipe {
 	if o.GiveUp <= 0 {
 		o.GiveUp = defaultGiveUp
 	}
-	p := &Pipe{Manager: m, o: o, loop: loop, fetches: map[exchange.ID]*fetch{}, given: map[gift]time.Time{}, looking: map[identity.ID]int{},
+	p := &Pipe{Manager: m, o: o, loop: loop, fetches: map[exchange.ID]*fetch{}, ended: map[exchange.ID]ended{}, given: map[gift]time.Time{}, looking: map[identity.ID]int{},
 		jobs: map[jobKey]*job{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
@@ -133,7 +146,46 @@ func (p *Pipe) Recover(ctx context.Context, s *node.Step) error {
 	if err := p.recoverJobs(ctx, s); err != nil {
 		return fmt.Errorf("recover fetches: %w", err)
 	}
+	p.run(p.sweeping)
 	return nil
+}
+
+// sweeping looks now and then at what may be forgotten.
+func (p *Pipe) sweeping(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			_ = p.loop.Do(p.sweep)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sweep forgets fetches of which nothing is on its way any more, and ends what lies on offer for long to peers that do
+// not take it.
+func (p *Pipe) sweep(s *node.Step) {
+	for id, e := range p.ended {
+		coming := 0
+		for _, peer := range e.peers {
+			n, _ := s.Bulk(peer).AnnouncedFor(id)
+			coming += n
+		}
+		if age := s.Now.Sub(e.at); age < sweepEvery || coming > 0 && age < lateMost {
+			continue
+		}
+		delete(p.ended, id)
+		for _, peer := range e.peers {
+			s.Forget(peer, id)
+		}
+	}
+	for g, since := range p.given {
+		if p.endGift(s, g); s.Now.Sub(since) > giftLife {
+			p.dropGift(s, g)
+		}
+	}
 }
 
 // ChunksStored implements node.ChunkHandler.

@@ -136,6 +136,11 @@ func (m *Manager) keepAnswer(s *node.Step, c *call, keep bool) {
 		owner, names := answerOwner(c.id), c.names
 		s.Store().Chunks(chunk.Change{Now: s.Now, Pin: []chunk.Pin{{Owner: owner, Names: names}}})
 		s.OnCommit(func(*node.Step) { m.cfg.Chunks.Unpin(owner) })
+	}
+	switch {
+	case c.local: // who does the work lets go of the rest
+		return
+	case keep && len(c.names) > 0:
 		delete(m.awaiting, c.id)
 		s.Over(c.peer, c.id)
 		return
