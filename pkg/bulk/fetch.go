@@ -67,6 +67,16 @@ func (p *Peer) fetched(x ID, names []chunk.Name) (left bool) {
 	return len(f.wishes) > 0
 }
 
+// fetchCame takes a chunk off that came, for whatever exchange: it must not be asked for once more before the layers
+// above have seen it.
+func (p *Peer) fetchCame(r chunk.Record) {
+	for _, x := range ordered(p.fetches) {
+		if h, ok := p.fetches[x].wishes[r.Name]; ok && h == r.Hsh {
+			p.fetched(x, []chunk.Name{r.Name})
+		}
+	}
+}
+
 // postponeFetch: something of the exchange was announced or has come, so the rest may be on its way.
 func (p *Peer) postponeFetch(now time.Time, x ID) {
 	if f := p.fetches[x]; f != nil && !f.askAt.IsZero() {

@@ -102,6 +102,7 @@ func (p *Peer) Came(seq uint64, got []int, bad int, final bool) {
 		a.got[i] = true
 		a.left--
 		names = append(names, a.recs[i].Name)
+		p.fetchCame(a.recs[i])
 		p.unexpect(a.recs[i].Name)
 	}
 	p.stats.ChunksReceived += uint64(len(names))

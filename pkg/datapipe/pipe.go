@@ -178,7 +178,7 @@ func (p *Pipe) sweep(s *node.Step) {
 		}
 		delete(p.ended, id)
 		for _, peer := range e.peers {
-			s.Forget(peer, id)
+			s.Over(peer, id)
 		}
 	}
 	for g, since := range p.given {
