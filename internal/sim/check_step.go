@@ -105,7 +105,7 @@ func (p *proc) checkTaken(peer identity.ID, in link.File) {
 	l := p.core.Link(peer)
 	own, pep := l.Epoch()
 	sizes := l.Sizes()
-	if sizes.Full || sizes.Fork {
+	if sizes.Full || sizes.Fork || l.Stopped() != "" {
 		return
 	}
 	st := l.State()
@@ -115,7 +115,7 @@ func (p *proc) checkTaken(peer identity.ID, in link.File) {
 		}
 		for i := range c.Msg {
 			id := c.Msg[i].ID
-			if id >= st.PeerBase && id > st.Contig && !p.taken[received{peer, own, pep, id}] && !durable(p.rows[peer], id) {
+			if id >= sizes.Base && id > st.Contig && !p.taken[received{peer, own, pep, id}] && !durable(p.rows[peer], id) {
 				p.w.fail("not taken", "%s has not taken message %d of %s; %d ranges are known, contig is %d", p.site.name, id,
 					p.w.byID(peer).name, len(st.OOO), st.Contig)
 			}
@@ -231,6 +231,9 @@ func (h watched) PeerReset(s *node.Step, peer identity.ID) {
 // OwnReset implements node.Handler.
 func (h watched) OwnReset(s *node.Step, peer identity.ID) {
 	h.p.w.trace.say(h.p.w, "%s hears from %s that its own state was set back", h.p.site.name, h.p.w.byID(peer).name)
+	if own, _ := h.p.core.Link(peer).Epoch(); len(h.p.site.procs) > 1 {
+		h.p.site.history.doubtful[peerEpoch{peer, own}] = true // the other copy may open the same
+	}
 	h.Manager.OwnReset(s, peer)
 	synctest.Wait()
 }

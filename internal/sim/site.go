@@ -35,15 +35,20 @@ type site struct {
 // history is what happened to a site that excuses some outcomes.
 type history struct {
 	lost, restored, cloned int // how often, so far
-	// doubtful are the own epochs by peer in which the state was doubled or set back: until the next epoch, names and
-	// ids may come twice.
-	doubtful map[identity.ID]uint64
+	// doubtful are own epochs by peer in which the state was doubled or set back, or that two copies opened: names and
+	// ids of them may come twice.
+	doubtful map[peerEpoch]bool
+}
+
+type peerEpoch struct {
+	peer  identity.ID
+	epoch uint64
 }
 
 func (w *World) newSite(n int) *site {
 	s := &site{w: w, n: n, name: fmt.Sprintf("site-%c", 'a'+n), disk: store.NewMem(), scanAt: -1}
 	s.id = identity.ID{0: 0x01, 1: 0x99, 6: 0x70, 8: 0x80, 15: byte(n + 1)}
-	s.history.doubtful = map[identity.ID]uint64{}
+	s.history.doubtful = map[peerEpoch]bool{}
 	if m := w.plan.SkewMost; m > 0 {
 		s.clock.off = w.between(-m, m)
 	}
@@ -122,9 +127,11 @@ func (s *site) doubt() {
 		panic(err)
 	}
 	for _, r := range rows {
-		s.history.doubtful[r.Peer] = r.Epoch
+		s.history.doubtful[peerEpoch{r.Peer, r.Epoch}] = true
 	}
 }
 
 // doubted says whether an own epoch with a peer is one in which names and ids may come twice.
-func (s *site) doubted(peer identity.ID, epoch uint64) bool { return s.history.doubtful[peer] == epoch }
+func (s *site) doubted(peer identity.ID, epoch uint64) bool {
+	return s.history.doubtful[peerEpoch{peer, epoch}]
+}

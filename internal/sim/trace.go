@@ -17,7 +17,7 @@ type trace struct {
 }
 
 // keptLines is how many lines a verbose trace keeps.
-const keptLines = 4000
+const keptLines = 40_000
 
 // note takes an event into the hash.
 func (t *trace) note(w *World, kind byte, what ...uint64) {

@@ -33,6 +33,18 @@ func (m *Manager) withdraw(s *node.Step, c *call) {
 	s.Withdraw(c.peer, unackedIDs(m.rows(c)))
 }
 
+// settle ends what of the request is still on its way when the call ends: a peer that loses its state would make the
+// call again. The rows stay, for a replay.
+func (m *Manager) settle(s *node.Step, c *call) {
+	l := s.Link(c.peer)
+	if l == nil || c.local || c.reqID != 0 && !c.earlier && !l.Holds(c.reqID) {
+		return // the usual case: the ack came with the answer
+	}
+	if ids := unackedIDs(m.rows(c)); len(ids) > 0 {
+		s.Settle(c.peer, ids)
+	}
+}
+
 func unackedIDs(rows []store.Out) frame.Ranges {
 	var ids frame.Ranges
 	for _, r := range rows {
@@ -50,6 +62,7 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 		return // accepted, not yet committed: it goes out as it is
 	}
 	unacked := unackedIDs(rows)
+	c.earlier = c.mayBeWritten(s.Link(c.peer))
 	c.sent++
 	sent := c.sent
 	s.Store().PatchExchange(c.id, store.SideIngress, store.Patch{Attempt: &sent})

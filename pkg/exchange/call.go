@@ -7,6 +7,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/planted"
 	"github.com/hoft/hoft/pkg/store"
@@ -20,6 +21,7 @@ type call struct {
 	method    string
 	reqID     uint64 // message id of the request; 0 after a restart
 	sent      int    // how often the request was given to the link: the attempt of the newest
+	earlier   bool   // a sending before the newest may have been written
 	stages    stageTimes
 	recorded  uint8 // stages whose events are stored, a bit each
 	slow      bool  // its stages are stored when it takes long, or were
@@ -58,6 +60,11 @@ func (c *call) reach(stage string, at time.Time) (news bool) {
 	return news
 }
 
+// mayBeWritten says whether the far side may have had the request, in whatever sending of it.
+func (c *call) mayBeWritten(l *link.Link) bool {
+	return c.earlier || c.reqID == 0 || l.MayBeWritten(c.reqID)
+}
+
 // stage is the last one that was reached.
 func (c *call) stage() string { return c.stages.last() }
 
@@ -72,7 +79,8 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		m.dropped.Add(1) // finished, or not ours: the link has acked it, nothing else happens
 		return nil, nil
 	}
-	if !m.attempt(s, c, r.Attempt) {
+	ofAny := r.Problem != nil && r.Attempt == 0 // of a message that could not be handled
+	if !ofAny && !m.attempt(s, c, r.Attempt) {
 		return nil, nil
 	}
 	if r.Problem != nil {
@@ -280,6 +288,7 @@ func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
 func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	m.leave(c)
 	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
+	m.settle(s, c)
 	m.keepAnswer(s, c, state == StateSucceeded)
 	stage, now, res := c.stage(), s.Now, int64(c.have.Count())
 	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stages.json(), ResBytes: &res, Ended: &now}
@@ -323,7 +332,7 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 		if c.peer != peer || c.reqID == 0 && c.sent == 0 {
 			continue
 		}
-		written := c.reqID == 0 || l.MayBeWritten(c.reqID)
+		written := c.mayBeWritten(l)
 		switch {
 		case c.head != nil:
 			m.fail(s, c, Problemf(CodeCalleeBroken, "the far site lost its state in the middle of its answer"))

@@ -34,7 +34,7 @@ func (m *Manager) cancel(s *node.Step, c *call) error {
 		m.fail(s, c, Problemf(CodeCanceled, "canceled by who asked for it"))
 		return nil
 	}
-	if c.reqID != 0 && !s.Link(c.peer).MayBeWritten(c.reqID) {
+	if !c.mayBeWritten(s.Link(c.peer)) {
 		m.takeBack(s, c)
 		m.fail(s, c, Problemf(CodeCanceled, "canceled before the request was sent"))
 		return nil

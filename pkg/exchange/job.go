@@ -116,28 +116,27 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 	}
 	delete(m.gone, r.Exchange)
 	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
+	refuse := func(p *Problem) (int, bool) {
+		// Under the number of the newest try: parts of its answer may have come to a peer that was set back since.
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+row.Attempt, p, s.Now)
+		return 0, true
+	}
 	switch {
 	case err == nil && row.State == StateCanceled:
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeCanceled, "canceled before it began"), s.Now)
-		return 0, true
+		return refuse(Problemf(CodeCanceled, "canceled before it began"))
 	case err == nil && r.Parts > 0 && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(row.Problem, "%s", row.Detail), s.Now)
-		return 0, true
+		return refuse(Problemf(row.Problem, "%s", row.Detail))
 	case err == nil && row.Attempt == 0:
 		return 0, false // never begun
 	case err == nil && m.mayRepeat(r) && (r.Parts == 0 || row.Ended.IsZero()):
 		return row.Attempt, false // parts of its body that came before it were not kept
 	case err == nil:
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
-			Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"), s.Now)
-		return 0, true
+		return refuse(Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"))
 	case !errors.Is(err, store.ErrNotFound):
 		m.cfg.Log.Error().Stringer("exchange", r.Exchange).Err(err).Msg("cannot look up an exchange")
 	}
 	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && IDTime(r.Exchange).Before(m.horizon) {
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest,
-			Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already"), s.Now)
-		return 0, true
+		return refuse(Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already"))
 	}
 	return 0, false
 }
@@ -166,15 +165,20 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *n
 func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
 	switch {
 	case m.mayRepeat(r) && r.Parts == 0:
-		next := &job{id: j.id, peer: j.peer, req: r, inline: inline, try: j.try, arrived: s.Now, expires: j.expires}
-		m.jobs[j.id] = next
-		m.put(s, next, StageArrived)
-		m.begin(s, next, false)
+		m.onceMore(s, &job{id: j.id, peer: j.peer, req: r, inline: inline, try: j.try, arrived: s.Now, expires: j.expires})
 		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 	case m.mayRepeat(r) || j.begun:
 		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
 	}
 	return nil // its answer has just been sent, and will come whole
+}
+
+// onceMore takes up a job of an exchange that had one before: its answer is a new one, with a window of its own.
+func (m *Manager) onceMore(s *node.Step, j *job) {
+	j.window.open(j.req.Win)
+	m.jobs[j.id] = j
+	m.put(s, j, StageArrived)
+	m.begin(s, j, false)
 }
 
 // answerLost is how a call ends that was made, and whose answer cannot be had any more.

@@ -161,11 +161,8 @@ func (m *Manager) repeat(s *node.Step, j *job) bool {
 		m.refuse(s, j.peer, j.id, j.again.Attempt*attemptsPerRequest, answerLost(), j.arrived)
 		return false
 	}
-	next := &job{id: j.id, peer: j.peer, req: j.again, inline: j.inline, inbound: j.inbound, try: j.try, arrived: s.Now, expires: j.expires}
-	m.jobs[j.id] = next
-	m.put(s, next, StageArrived)
 	m.release(s, j)
-	m.begin(s, next, false)
+	m.onceMore(s, &job{id: j.id, peer: j.peer, req: j.again, inline: j.inline, inbound: j.inbound, try: j.try, arrived: s.Now, expires: j.expires})
 	return true
 }
 

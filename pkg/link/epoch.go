@@ -17,14 +17,16 @@ func (l *Link) pair(now time.Time, c *frame.Claims) (ofPeer, ofPair bool) {
 	case c.Ep > l.st.PeerEpoch:
 		l.resetPeer(now, c.Ep)
 	}
+	// What the peer says of our own lives holds whatever is wrong with its own: else two that take each other for doubled
+	// would wait for each other for ever.
+	if c.Pep > l.st.Epoch || c.Fork && c.Pep == l.st.Epoch {
+		l.force(now, c)
+	}
 	if l.forked(c) {
 		l.stats.Forks++
 		l.events.PeerDoubled = now
 		l.fork, l.answerDue = true, true
 		return false, false
-	}
-	if c.Pep > l.st.Epoch || c.Fork && c.Pep == l.st.Epoch {
-		l.force(now, c)
 	}
 	if c.Pep != l.st.Epoch {
 		if l.begun && c.Pep != 0 {
@@ -57,7 +59,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	l.untold = nil
 	l.cuts, l.top, l.topAt, l.full, l.peerFull = nil, 0, now, false, false
 	l.peerBase, l.stagedBase = 0, 0
-	l.st.PeerRun, l.fork, l.runFloor = frame.Run{}, false, 0
+	l.st.PeerRun, l.fork = frame.Run{}, false
 	l.voidSent()
 	l.greet(now) // it has lost our caps too
 	l.urgent = true
@@ -65,7 +67,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 
 // voidSent takes back everything in transit: it was written for a pair that is over.
 func (l *Link) voidSent() {
-	l.st.AckedContig, l.st.AckedOOO = 0, nil
+	l.st.AckedContig, l.st.AckedOOO, l.floor = 0, nil, floor{}
 	for len(l.files) > 0 {
 		l.void(l.files[0])
 	}

@@ -18,27 +18,60 @@ func (l *Link) forked(c *frame.Claims) bool {
 		return false
 	case known == (frame.Run{}):
 	case r.Rand == known.Rand:
-		return l.forgot(c, l.runFloor)
+		return l.forgot(c, l.floor)
 	case r.FirstSeq == known.FirstSeq:
 		return true // two runs that began at the same place
 	case r.FirstSeq < known.FirstSeq: // late, from an older run
-		return c.Seq >= known.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= known.FirstID
+		if c.Seq >= known.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= known.FirstID {
+			return true
+		}
+		if c.Ack != nil && c.Pep == l.st.Epoch && !l.beyond(c.Ack) {
+			l.floor.add(c.Ack.Contig, c.Ack.OOO)
+		}
+		return false
 	case r.FirstID <= l.highest() || r.FirstSeq <= l.top:
 		return true // newer, but what it has begun with was used already
-	case l.forgot(c, l.st.AckedContig):
-		return true
-	default:
-		l.runFloor = l.st.AckedContig
 	}
+	was := floor{l.st.AckedContig, l.st.AckedOOO.Clone()}
+	if l.forgot(c, was) {
+		return true
+	}
+	l.floor = was
 	l.st.PeerRun = r
 	l.dirty = true
 	return false
 }
 
+// floor is what earlier runs of the peer said they have.
+type floor struct {
+	contig uint64
+	ooo    frame.Ranges
+}
+
+// add takes in what one of them said, however late that comes.
+func (f *floor) add(contig uint64, ooo frame.Ranges) {
+	f.contig = max(f.contig, contig)
+	f.ooo.Union(ooo)
+	closeGap(&f.contig, &f.ooo)
+}
+
 // forgot says whether the peer has less of our messages than its earlier runs said: what is acked is durable, so its
-// state was set back.
-func (l *Link) forgot(c *frame.Claims, floor uint64) bool {
-	return c.Ack != nil && c.Pep == l.st.Epoch && c.Ack.Contig < floor
+// state was set back. A list of ranges that is full may leave some out.
+func (l *Link) forgot(c *frame.Claims, f floor) bool {
+	switch a := c.Ack; {
+	case a == nil || c.Pep != l.st.Epoch:
+		return false
+	case a.Contig < f.contig:
+		return true
+	case len(a.OOO) < frame.MaxOOO:
+		missing := f.ooo.Clone()
+		missing.Remove(0, a.Contig)
+		for _, r := range a.OOO {
+			missing.Remove(r[0], r[1])
+		}
+		return len(missing) > 0
+	}
+	return false
 }
 
 // highest is the highest message id received from the peer in this epoch.

@@ -106,6 +106,29 @@ func TestForgottenMessagesAreNoticed(t *testing.T) {
 	}
 }
 
+// The same where what it forgot had come out of order: nothing below a gap tells of it.
+func TestForgottenRangesAreNoticed(t *testing.T) {
+	w := newWorld(t, 6, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	b.accept("first")
+	w.settle(t)
+	backup := b.disk.clone()
+	w.mute[0] = true
+	a.accept("gap")
+	w.mute[0] = false
+	a.accept("forgotten")
+	w.until("acked behind the gap", func() bool { return len(a.l.State().AckedOOO) > 0 })
+	resets := a.l.Stats().PeerResets
+	b.disk = backup
+	b.crash()
+	w.until("noticed", func() bool { return a.l.Stats().PeerResets > resets })
+	w.settle(t)
+	if a.l.Events().PeerDoubled.IsZero() || b.l.Events().SelfBehind.IsZero() || b.l.Stopped() != "" {
+		t.Errorf("told to the operators: %+v and %+v; stopped %q", a.l.Events(), b.l.Events(), b.l.Stopped())
+	}
+}
+
 // Own files that the state knows nothing of, at the start or under the name of the next, show that the state is a copy.
 func TestOwnFilesBeyondTheStateAreNoticed(t *testing.T) {
 	w := newWorld(t, 6, faults{commitDelay: time.Millisecond})

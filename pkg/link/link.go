@@ -139,7 +139,8 @@ type file struct {
 	size    int64
 	ids     frame.Ranges
 	pending int // items whose newest copy is here
-	later   int // files with higher numbers that the peer has seen
+	later   int // files in transit with higher numbers that the peer has seen
+	passed  int // files with higher numbers that the peer has seen while this one lay in the outbox
 	hello   bool
 	seen    bool
 	lost    bool
@@ -213,7 +214,7 @@ type Link struct {
 	failures  int
 	answers   bucket // frames that answer a wrong pair
 	answerDue bool
-	runFloor  uint64 // what earlier runs of the peer said they have without a gap
+	floor     floor  // what earlier runs of the peer said they have
 	met       bool   // the peer has seen a file of this run, and so what this run began with
 	fork      bool   // the peer is told that its state is doubled or was set back
 	begun     bool   // the own epoch began with this run, without any state

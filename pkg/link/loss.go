@@ -74,7 +74,8 @@ type writtenAt struct {
 	seq  uint64
 	at   time.Time
 	told told
-	cut  bool // reported as such
+	seen bool // reported as such
+	cut  bool // likewise
 }
 
 func newLoss() loss { return loss{threshold: packetThreshold, factor: 9.0 / 8} }
@@ -113,6 +114,7 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 	l.hello.seen = l.hello.seen || overlap(l.hello.files, x.Seen)
 	l.noteTold(x.Seen)
 	l.noteLay(x.Seen)
+	l.notePassed(x.Seen)
 	later := 0
 	for i := len(l.files) - 1; i >= 0; i-- {
 		f := l.files[i]
@@ -283,7 +285,7 @@ func (l *Link) lookAt() (at time.Time) {
 		return at
 	}
 	for _, f := range l.files {
-		if f.lost || f.pending == 0 || f.gone {
+		if f.lost || f.pending == 0 || !l.waits(f) {
 			continue
 		}
 		if t := l.lookFor(f); at.IsZero() || t.Before(at) {

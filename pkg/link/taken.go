@@ -34,6 +34,8 @@ const (
 	// passedOver is how many later files must have been seen before one that lies there counts as lost: then the
 	// mover passes it over.
 	passedOver = packetThresholdMax
+	// leftAfter is how long a file must lie there before it can be said to be left behind: a long one may take as long.
+	leftAfter = 5 * time.Minute
 )
 
 // Removed tells what Changes.Remove came to: gone says that the file was not in the outbox any more.
@@ -57,6 +59,33 @@ func (l *Link) noteLay(seen frame.Ranges) {
 	}
 }
 
+// notePassed counts the files that the peer has seen and that were written later than one that lies in the outbox.
+func (l *Link) notePassed(seen frame.Ranges) {
+	if !l.taken.takes {
+		return
+	}
+	for i := range l.loss.written {
+		w := &l.loss.written[i]
+		if w.seen || !seen.Contains(w.seq) {
+			continue
+		}
+		w.seen = true
+		for _, f := range l.files {
+			if f.seq < w.seq && !f.gone && !f.there.IsZero() {
+				f.passed++
+			}
+		}
+	}
+}
+
+// leftBehind says whether the mover passes over a file that lies in the outbox: it lay there before, later ones came,
+// and none of them lies there too. One that takes files in whatever order, or few at a time, leaves others there as
+// well. (A mover that knows names skips one that a doubled or restored state used again.)
+func (l *Link) leftBehind(now time.Time, f *file, youngest uint64) bool {
+	return f.pending > 0 && !f.lost && !f.seen && f.passed >= l.loss.threshold && f.seq == youngest &&
+		!now.Before(f.at.Add(max(leftAfter, 8*l.rtt.timeout(l.cfg.AckDelay))))
+}
+
 // leaves counts one file that had left by itself, or had come and not left.
 func (l *Link) leaves(left bool) {
 	t := &l.taken
@@ -73,8 +102,9 @@ func (l *Link) leaves(left bool) {
 	}
 }
 
-// waits says whether a file has not been taken yet, as far as it is known.
-func (l *Link) waits(f *file) bool { return l.taken.takes && !f.gone }
+// waits says whether a file has not been taken yet, as far as it is known. One that the peer has seen is not waiting for
+// the mover, even if it lies there: then a doubled or restored state has used its name for something else.
+func (l *Link) waits(f *file) bool { return l.taken.takes && !f.gone && !f.seen }
 
 // since is when a file's timers begin: on a pipe that takes files, when it was taken.
 func (f *file) since() time.Time {
@@ -148,9 +178,17 @@ func (l *Link) Looked(now time.Time, present []uint64) {
 		t.cost = now.Sub(t.asked)
 	}
 	t.look, t.looked, t.looking = time.Time{}, now, false
+	youngest := uint64(0) // of those that lay there at the last look too
+	for _, f := range l.files {
+		if !f.gone && there[f.seq] && !f.there.IsZero() {
+			youngest = max(youngest, f.seq)
+		}
+	}
 	for _, f := range l.files {
 		switch {
 		case f.gone:
+		case there[f.seq] && l.leftBehind(now, f, youngest):
+			l.giveUp(now, f)
 		case there[f.seq]:
 			if f.wanted || !now.Before(l.lookFor(f)) { // else it is young, and may well be there
 				f.patience = min(max(2*f.patience, timerGranularity), lookPauseMax)

@@ -136,3 +136,18 @@ func TestAFileThatIsPassedOverIsSentAgain(t *testing.T) {
 		w.pass(100 * time.Millisecond)
 	}
 }
+
+// TestAFileThatIsLeftBehindIsSentAgain: the same where nothing but heartbeats follows it.
+func TestAFileThatIsLeftBehindIsSentAgain(t *testing.T) {
+	w := carried(t, moves)
+	a := w.sides[0]
+	w.halted = true
+	a.write("left behind")
+	w.halted = false
+	a.waiting = nil
+	before := a.l.Stats()
+	took := w.until("sent again", a.holdsNothing)
+	if n := a.l.Stats().Resent - before.Resent; n != 1 || took < 5*time.Minute {
+		t.Errorf("sent again %d times after %v, want once, and not before the mover can be said to pass it over", n, took)
+	}
+}

@@ -225,6 +225,19 @@ func (l *Link) Withdraw(ids frame.Ranges) {
 	}
 }
 
+// Settle takes messages for acked: what came from the peer shows that it has had them, and no copy of them is to come
+// any more.
+func (l *Link) Settle(ids frame.Ranges) {
+	for id := range ids.All() {
+		if id > l.st.LastID || l.done.Contains(id) {
+			continue
+		}
+		l.finish(id, nil)
+		l.changes.Acked.Add(id, id)
+		l.dirty = true
+	}
+}
+
 // Holds says whether an own message is neither acked nor withdrawn, as of the newest event.
 func (l *Link) Holds(id uint64) bool { return id <= l.st.LastID && !l.done.Contains(id) }
 

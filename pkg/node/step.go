@@ -30,6 +30,7 @@ type send struct {
 type withdrawal struct {
 	peer identity.ID
 	ids  frame.Ranges
+	had  bool // the peer has had them
 }
 
 // Store gives the batch to add changes to.
@@ -63,7 +64,12 @@ func (s *Step) Hurry() { s.hurry = true }
 
 // Withdraw gives up own messages that are not acked.
 func (s *Step) Withdraw(peer identity.ID, ids frame.Ranges) {
-	s.drops = append(s.drops, withdrawal{peer, ids})
+	s.drops = append(s.drops, withdrawal{peer, ids, false})
+}
+
+// Settle takes own messages for acked where an answer has shown that they came: their rows stay as those of acked ones do.
+func (s *Step) Settle(peer identity.ID, ids frame.Ranges) {
+	s.drops = append(s.drops, withdrawal{peer, ids, true})
 }
 
 // Link gives the link with a peer for reading, nil if unknown.
@@ -86,7 +92,11 @@ func (s *Step) merge() {
 	}
 	for _, w := range s.drops {
 		if l := c.links[w.peer]; l != nil {
-			l.Withdraw(w.ids)
+			if w.had {
+				l.Settle(w.ids)
+			} else {
+				l.Withdraw(w.ids)
+			}
 			c.drain(s.Now, w.peer, l)
 		}
 	}
