@@ -9,12 +9,18 @@ const (
 	fixedCut  = 1 << 20
 )
 
-// A cut is made behind a byte where all bits of a mask are zero in the rolling hash: 22 bits before normalCut, 18 after
+// A cut is made behind a byte where all bits of a mask are zero in the rolling hash: 21 bits before normalCut, 17 after
 // it (Xia et al., FastCDC, USENIX ATC 2016: gear hash, normalized chunking). Bit 63 is left out, so that the hash may be
 // tested shifted by one, see scan. The bits lie high, because bit n depends on the last n+1 bytes.
+//
+// Where only the bits of maskLeap are zero, which all masks share, the next leap bytes are passed over: that happens every
+// 32 KiB, so half of the bytes are never looked at, and the masks for cuts have a bit less (Jin et al., jump-based
+// chunking, IEEE TCC 2023). Because the content says where to leap, two copies soon look at the same places again.
 const (
-	maskBefore uint64 = 0x55555555555 << 20 // bits 20, 22, … 62
-	maskAfter  uint64 = 0x555555555 << 28   // bits 28, 30, … 62
+	maskBefore uint64 = 0x15555555555 << 22 // bits 22, 24, … 62
+	maskAfter  uint64 = 0x155555555 << 30   // bits 30, 32, … 62
+	maskLeap   uint64 = 0x15555555 << 34    // bits 34, 36, … 62
+	leap              = 32 << 10
 )
 
 const gearLen = 256 * 8
@@ -36,8 +42,8 @@ func newGear(random []byte) (g gear) {
 // cutter finds where a chunk ends while its bytes come in.
 type cutter struct {
 	g    *gear  // nil: cut at fixed lengths
-	hash uint64 // of the bytes from minCut to pos
-	pos  int    // bytes of the chunk that were looked at
+	hash uint64 // of the bytes from minCut, or from where the last leap went to, up to pos
+	pos  int    // bytes of the chunk that were looked at or passed over; may lie behind what has come
 }
 
 // scan looks at the bytes of a chunk from where the last call ended; b begins with the chunk. It gives the length of the
@@ -69,27 +75,42 @@ func (c *cutter) scan(b []byte) int {
 // step (Xia et al., IEEE TPDS 2020): after the first the hash is one place further left than it should be, and so is the
 // mask it is tested with.
 func (c *cutter) roll(b []byte, mask uint64) int {
+	for c.pos < len(b) {
+		h, end := c.toLeap(b)
+		if !end {
+			return 0
+		}
+		if h&mask == 0 {
+			return c.pos
+		}
+		c.hash, c.pos = 0, c.pos+leap
+	}
+	return 0
+}
+
+// toLeap moves hash and place behind the first byte where maskLeap fits, and gives the hash there; false: it is not in b.
+func (c *cutter) toLeap(b []byte) (uint64, bool) {
 	h, i := c.hash, c.pos
+	one, two := &c.g.one, &c.g.two
 	for ; i+1 < len(b); i += 2 {
 		pair := b[i : i+2 : i+2]
-		h = h<<2 + c.g.two[pair[0]]
-		if h&(mask<<1) == 0 {
-			return i + 1
+		h = h<<2 + two[pair[0]]
+		if h&(maskLeap<<1) == 0 {
+			c.pos = i + 1
+			return h >> 1, true
 		}
-		h += c.g.one[pair[1]]
-		if h&mask == 0 {
-			return i + 2
+		h += one[pair[1]]
+		if h&maskLeap == 0 {
+			c.pos = i + 2
+			return h, true
 		}
 	}
 	if i < len(b) {
-		h = h<<1 + c.g.one[b[i]]
-		if h&mask == 0 {
-			return i + 1
-		}
+		h = h<<1 + one[b[i]]
 		i++
 	}
 	c.hash, c.pos = h, i
-	return 0
+	return h, h&maskLeap == 0
 }
 
 // reset begins the next chunk.

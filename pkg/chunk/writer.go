@@ -178,7 +178,7 @@ func (w *Writer) limit() int { return min(len(w.buf)+stride, w.full()) }
 func (w *Writer) full() int { return cap(w.buf) - slack }
 
 // stride is how much is read at a time, in bytes.
-const stride = 128 << 10
+const stride = 256 << 10
 
 // room makes sure that there is a buffer with space in it.
 func (w *Writer) room() {

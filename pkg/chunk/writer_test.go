@@ -173,6 +173,9 @@ func TestScanIsTheDefinition(t *testing.T) {
 			if h&mask == 0 {
 				return i + 1
 			}
+			if h&maskLeap == 0 {
+				h, i = 0, i+leap
+			}
 		}
 		if len(b) >= MaxChunk {
 			return MaxChunk

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http/httptrace"
 	"sync"
@@ -27,6 +28,22 @@ func (c *countedConn) Write(p []byte) (int, error) {
 	c.mu.Unlock()
 	return c.Conn.Write(p)
 }
+
+// ReadFrom sends a long body. net/http gives it to a connection that has this method, and would otherwise write it in
+// pieces of 32 KiB, each a call of the kernel.
+func (c *countedConn) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := bodyBuffers.Get().(*[]byte)
+	defer bodyBuffers.Put(buf)
+	return io.CopyBuffer(onlyWriter{c}, onlyReader{r}, *buf)
+}
+
+// bodyBuffers are what bodies are copied through; they fit into a core's own cache.
+var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+
+// onlyWriter and onlyReader keep io.CopyBuffer from finding other ways than its buffer.
+type onlyWriter struct{ io.Writer }
+
+type onlyReader struct{ io.Reader }
 
 func (c *countedConn) count() int {
 	c.mu.Lock()

@@ -150,7 +150,7 @@ func (p *sender) begin() error {
 	if err != nil {
 		return err
 	}
-	p.ship = newShipper(p.ctx, p.m, sealer, p.m.cutting(p.j.peer, p.compress, r.Fixed), p.j.peer, p.j.id, p.size)
+	p.ship = newShipper(p.ctx, p.m, sealer, p.m.cutting(p.j.peer, p.compress, r.Fixed), p.j.peer, p.j.id, p.size, -1)
 	p.ship.owner, p.ship.attempt, p.ship.must = answerOwner(p.j.id), p.j.attempt(), true
 	return nil
 }

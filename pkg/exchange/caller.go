@@ -237,7 +237,7 @@ func (u *upload) chunks(ctx context.Context, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	p := newShipper(ctx, u.m, sealer, u.m.cutting(u.r.Peer, !u.r.NoCompress, u.r.Fixed), u.r.Peer, u.id, 0)
+	p := newShipper(ctx, u.m, sealer, u.m.cutting(u.r.Peer, !u.r.NoCompress, u.r.Fixed), u.r.Peer, u.id, 0, u.r.Length)
 	p.owner, p.first = requestOwner(u.id), u.note
 	u.sent = true
 	src := &source{r: body}

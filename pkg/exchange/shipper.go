@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// shipBytes and shipChunks bound what one body message lists: its chunks are synced, offered and told together.
-	shipBytes  = 8 << 20
+	// shipLeast, shipMost and shipChunks bound what one body message lists: its chunks are synced, offered and told
+	// together, which costs some commits and files whatever its size.
+	shipLeast  = 4 << 20
+	shipMost   = 32 << 20
 	shipChunks = 300
 )
 
@@ -39,6 +41,7 @@ type shipper struct {
 	through int64 // bytes that are in shipments
 	eager   int64 // up to here each chunk travels at once
 	start   int64 // offset of the first byte within the body
+	length  int64 // of what is to be shipped; -1: not known
 	err     error // of shipping
 }
 
@@ -51,9 +54,9 @@ type shipment struct {
 	sealed  int64
 }
 
-// newShipper begins at offset start of a body. End it by close or abort.
-func newShipper(ctx context.Context, m *Manager, sealer *chunk.Sealer, o chunk.WriterOptions, peer identity.ID, id ID, start int64) *shipper {
-	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, start: start, queue: make(chan shipment, 1), over: make(chan struct{})}
+// newShipper begins at offset start of a body of which length bytes are to come, or -1. End it by close or abort.
+func newShipper(ctx context.Context, m *Manager, sealer *chunk.Sealer, o chunk.WriterOptions, peer identity.ID, id ID, start, length int64) *shipper {
+	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, start: start, length: length, queue: make(chan shipment, 1), over: make(chan struct{})}
 	p.batch.offset = start
 	p.w = chunk.NewWriter(sealer, o, p.take)
 	go p.run()
@@ -79,10 +82,20 @@ func (p *shipper) take(e chunk.Entry, r chunk.Record, ct []byte) error {
 	b.entries, b.recs, b.names = append(b.entries, e), append(b.recs, r), append(b.names, r.Name)
 	b.sealed += r.Len
 	p.through += e.Len
-	if b.sealed < shipBytes && len(b.entries) < shipChunks && p.through > p.eager {
+	if b.sealed < p.enough() && len(b.entries) < shipChunks && p.through > p.eager {
 		return nil
 	}
 	return p.ship()
+}
+
+// enough is how many bytes make a shipment: few at the beginning and, where the length is known, at the end, so that the
+// far side begins early and has little left to do when the last byte has come. Called with the lock held.
+func (p *shipper) enough() int64 {
+	n := min(p.through, shipMost)
+	if p.length >= 0 {
+		n = min(n, (p.length-p.through)/4)
+	}
+	return max(n, shipLeast)
 }
 
 // ship queues what is gathered. Called with the lock held; it is let go meanwhile.

@@ -19,7 +19,9 @@ import (
 // bulk sends one large body each way that is there: to a copy on the disk, through two Go reverse proxies, through two
 // hoft sites that share folders with default settings, and through NNCP. Then a body of JSON lines, the same body again, and
 // a changed copy.
-func bulk(mib int) error {
+//
+// With alone hoft is measured and nothing beside it: for work on hoft, where CPU seconds are what to compare.
+func bulk(mib int, alone bool) error {
 	dir, err := os.MkdirTemp("", "hoft-bench-")
 	if err != nil {
 		return err
@@ -52,6 +54,9 @@ func bulk(mib int) error {
 		return err
 	}
 
+	if alone {
+		return p.uploadAlone(size, body)
+	}
 	copied, err := bestCopy(body, filepath.Join(dir, "copy"))
 	if err != nil {
 		return err
@@ -81,6 +86,39 @@ func bulk(mib int) error {
 		row("NNCP: file, xfer, toss", d)
 	}
 	return p.bulkBytes(size, idle, body, lines, changed)
+}
+
+// uploadAlone sends three bodies and prints for each how long it took and what CPU both sites used for it. The sites
+// have a moment after each to finish what the answer did not wait for.
+func (p *pair) uploadAlone(size int64, body string) error {
+	for range 3 {
+		if err := freshBytes(body, size); err != nil {
+			return err
+		}
+		var before [2]cpuSplit
+		var err error
+		for i, n := range []string{"a", "b"} {
+			if before[i], err = splitOf(p.sites["site-"+n].Process.Pid); err != nil {
+				return err
+			}
+		}
+		took, err := upload(p.url, body)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%.2f s", took.Seconds())
+		time.Sleep(time.Second)
+		for i, n := range []string{"a", "b"} {
+			c, err := splitOf(p.sites["site-"+n].Process.Pid)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("   site-%s: user %.2f s, sys %.2f s", n, (c.user - before[i].user).Seconds(), (c.sys - before[i].sys).Seconds())
+		}
+		fmt.Println()
+	}
+	p.reportMemory()
+	return nil
 }
 
 // bulkBytes measures what travels for bodies of several kinds, and small calls meanwhile.

@@ -44,8 +44,9 @@ func main() {
 	case "bulk":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		mib := f.Int("mib", 1024, "size of the body in MiB")
+		alone := f.Bool("alone", false, "hoft alone, with the CPU seconds of both sites for each of three bodies")
 		_ = f.Parse(os.Args[2:])
-		err = bulk(*mib)
+		err = bulk(*mib, *alone)
 	case "callee": // the roles that this program plays for itself
 		err = serveCallee(os.Args[2])
 	case "proxy":
