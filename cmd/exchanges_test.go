@@ -65,7 +65,7 @@ func TestExchangesCancelReplay(t *testing.T) {
 	a, stopA := w.serve("a.yaml", site.Roles{Ingress: true})
 	got := w.async(a, "GET", "/items?token=secret-query")
 	posted := w.async(a, "POST", "/batch")
-	keyed := w.async(a, "POST", "/keyed", "Idempotency-Key", "k-1")
+	keyed := w.async(a, "POST", "/keyed", "Idempotency-Key", "kept-secret-key-1")
 	failed := w.async(a, "POST", "/none/x")
 	for id, want := range map[string]string{got: "Succeeded", posted: "Succeeded", keyed: "Succeeded", failed: "Failed"} {
 		if st := w.ended(a, id); st != want {
@@ -141,7 +141,7 @@ func TestExchangesCancelReplay(t *testing.T) {
 	if !strings.Contains(text, waiting) || !strings.Contains(note, "stored state") {
 		t.Errorf("not running:\n%s%s", text, note)
 	}
-	for _, secret := range []string{lookBody, lookAuth, lookReply, "secret-query", "k-1"} {
+	for _, secret := range []string{lookBody, lookAuth, lookReply, "secret-query", "kept-secret-key-1"} {
 		if strings.Contains(w.seen.String(), secret) {
 			t.Errorf("%q was printed", secret)
 		}
