@@ -37,6 +37,8 @@ type Writer struct {
 	err   error // why it stopped; read after stop was closed
 	done  bool
 	nodes nodes
+	// chunked says that a chunk was cut, or taken over: the data is too long for the map itself.
+	chunked bool
 }
 
 // job is one chunk on its way to the sink.
@@ -53,7 +55,7 @@ func NewWriter(s *Sealer, o WriterOptions, sink Sink) *Writer {
 	if !o.Fixed {
 		w.cut.g = &s.table
 	}
-	w.nodes = nodes{s: s, sink: sink, full: nodeEntries}
+	w.nodes = nodes{s: s, sink: sink, full: nodeEntries, root: MaxRoot}
 	memory.join()
 	return w
 }
@@ -119,7 +121,7 @@ func (w *Writer) Close() (Map, error) {
 	if err := w.failed(); err != nil {
 		return Map{}, err
 	}
-	if w.queue == nil && len(w.buf) <= MaxInline { // too short for chunks
+	if !w.chunked && len(w.buf) <= MaxInline { // too short for chunks
 		return Map{Cnt: append([]byte{}, w.buf...)}, nil
 	}
 	if len(w.buf) > 0 {
@@ -127,13 +129,30 @@ func (w *Writer) Close() (Map, error) {
 			return Map{}, err
 		}
 	}
-	close(w.queue)
-	<-w.end
-	w.queue = nil
-	if err := w.failed(); err != nil {
+	if err := w.drain(); err != nil {
 		return Map{}, err
 	}
-	return w.nodes.root()
+	return w.nodes.top()
+}
+
+// drain waits until the sink has had every chunk that was cut.
+func (w *Writer) drain() error {
+	if w.queue != nil {
+		close(w.queue)
+		<-w.end
+		w.queue, w.end = nil, make(chan struct{})
+	}
+	return w.failed()
+}
+
+// take goes on with a chunk that is there already, between two cuts.
+func (w *Writer) take(e Entry) error {
+	if err := w.drain(); err != nil {
+		return err
+	}
+	w.total += e.Len
+	w.chunked = true
+	return w.nodes.line(e)
 }
 
 // Abort ends the Writer without a map and returns when the sink is no longer called. After Close it does nothing.
@@ -232,6 +251,7 @@ func (w *Writer) ship(n int) error {
 		w.queue, w.slots = make(chan *job, depth+1), make(chan struct{}, depth)
 		go w.deliver(w.queue)
 	}
+	w.chunked = true
 	j := &job{buf: w.buf[:n], sealed: make(chan struct{})}
 	if err := w.admit(j); err != nil {
 		return err
