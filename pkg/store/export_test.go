@@ -15,7 +15,7 @@ import (
 func (s *SQLite) Wipe() error {
 	return s.onWriter(func(w *session) error {
 		return w.script(`DELETE FROM links; DELETE FROM outbox; DELETE FROM sent; DELETE FROM inbox; DELETE FROM exchanges;
- DELETE FROM meta; DELETE FROM packs; DELETE FROM offers; DELETE FROM held; DELETE FROM chunk_pins; DELETE FROM chunks; DELETE FROM chunk_files; DELETE FROM events; DELETE FROM keys; DELETE FROM callbacks; DELETE FROM disabled; DELETE FROM credentials; DELETE FROM fetches; UPDATE counters SET n = 0;`)
+ DELETE FROM meta; DELETE FROM packs; DELETE FROM offers; DELETE FROM held; DELETE FROM chunk_pins; DELETE FROM chunks; DELETE FROM chunk_files; DELETE FROM events; DELETE FROM keys; DELETE FROM callbacks; DELETE FROM disabled; DELETE FROM credentials; DELETE FROM data_pins; DELETE FROM data_uploads; DELETE FROM fetches; UPDATE counters SET n = 0;`)
 	})
 }
 
@@ -94,7 +94,8 @@ func (s *SQLite) Plan(query string) (lines []string, err error) {
 }
 
 // NamedSQL is every statement that has a name.
-var NamedSQL = []string{sqlPutLink, sqlLinks, sqlAddOutbox, sqlAckKept, sqlAckKept1, sqlAckOthers, sqlDropOut, sqlExpireAcked, sqlExpireOpen, sqlOutbox, sqlOutboxBefore, sqlOutboxExchange, sqlOutboxSum, sqlOutboxOldest, sqlAddSent, sqlMarkSent, sqlMarkSent1, sqlPruneSent, sqlSentOpen, sqlSentLast, sqlAddInbox, sqlSetInbox, sqlDropInbox, sqlDropAttempts, sqlExpireInbox, sqlPartsDone, sqlInboxNew, sqlInboxExchange, sqlInboxPart, sqlInboxParts, sqlInboxFailed, sqlNewExchange, sqlRewriteExchange, sqlExpireRows, sqlHeld, sqlPurgeExchange, sqlContent, sqlCount, sqlReopened, sqlUncount, sqlExchange, sqlListPlace, sqlResultsBefore, sqlEndedBefore, sqlSetMeta, sqlMeta, sqlAddResultBytes, sqlResultBytes, sqlPutPack, sqlDropPack, sqlAddOffer, sqlDropOffers, sqlAddHeld, sqlClearHeld, sqlPacks, sqlOffers, sqlHeldBy, sqlPutChunkFile, sqlAddChunk, sqlDropChunk, sqlForgetChunk, sqlPinChunk, sqlUsePinned, sqlUnpinChunks, sqlTouchChunk, sqlDropChunkFile, sqlFindChunk, sqlChunksIn, sqlIdleChunks, sqlChunkFiles, sqlChunkPins, sqlChunkStats, sqlPutCredential, sqlDropCredential, sqlPruneCredentials, sqlCredential, sqlPutFetch, sqlDropFetch, sqlFetches}
+var NamedSQL = []string{sqlPutLink, sqlLinks, sqlAddOutbox, sqlAckKept, sqlAckKept1, sqlAckOthers, sqlDropOut, sqlExpireAcked, sqlExpireOpen, sqlOutbox, sqlOutboxBefore, sqlOutboxExchange, sqlOutboxSum, sqlOutboxOldest, sqlAddSent, sqlMarkSent, sqlMarkSent1, sqlPruneSent, sqlSentOpen, sqlSentLast, sqlAddInbox, sqlSetInbox, sqlDropInbox, sqlDropAttempts, sqlExpireInbox, sqlPartsDone, sqlInboxNew, sqlInboxExchange, sqlInboxPart, sqlInboxParts, sqlInboxFailed, sqlNewExchange, sqlRewriteExchange, sqlExpireRows, sqlHeld, sqlPurgeExchange, sqlContent, sqlCount, sqlReopened, sqlUncount, sqlExchange, sqlListPlace, sqlResultsBefore, sqlEndedBefore, sqlSetMeta, sqlMeta, sqlAddResultBytes, sqlResultBytes, sqlPutPack, sqlDropPack, sqlAddOffer, sqlDropOffers, sqlAddHeld, sqlClearHeld, sqlPacks, sqlOffers, sqlHeldBy, sqlPutChunkFile, sqlAddChunk, sqlDropChunk, sqlForgetChunk, sqlPinChunk, sqlUsePinned, sqlUnpinChunks, sqlTouchChunk, sqlDropChunkFile, sqlFindChunk, sqlChunksIn, sqlIdleChunks, sqlChunkFiles, sqlChunkPins, sqlChunkStats, sqlPutCredential, sqlDropCredential, sqlPruneCredentials, sqlCredential, sqlPutFetch, sqlDropFetch, sqlFetches,
+	sqlPutDataPin, sqlDropDataPin, sqlPutDataUpload, sqlDropDataUpload, sqlDataPins, sqlDataPinsDue, sqlDataUpload, sqlDataUploadsDue, sqlDataStats}
 
 // Migrate runs the migrations in files on the database in dir.
 func (s *SQLite) Migrate(dir string, files fs.FS) (version int, err error) {

@@ -47,6 +47,7 @@ type memState struct {
 
 	credentials memCredentials
 	fetches     memFetches
+	data        memData
 
 	arrivals    uint64
 	resultBytes int64
@@ -91,6 +92,7 @@ func NewMem() *Mem {
 		chunks: newMemChunks(),
 		events: map[int64]Event{}, keys: map[[32]byte]Key{}, callbacks: map[string]Callback{}, disabled: map[string]time.Time{},
 		credentials: memCredentials{}, fetches: memFetches{},
+		data: newMemData(),
 	}}
 }
 
@@ -105,6 +107,7 @@ func (m *Mem) Clone() *Mem {
 	c.byEx, c.inEx = maps.Clone(c.byEx), maps.Clone(c.inEx)
 	c.bulk, c.chunks = m.s.bulk.clone(), m.s.chunks.clone()
 	c.credentials, c.fetches = m.s.credentials.clone(), m.s.fetches.clone()
+	c.data = m.s.data.clone()
 	for k, v := range c.byEx {
 		c.byEx[k] = slices.Clone(v)
 	}
@@ -244,7 +247,7 @@ func (s *memState) apply(o op, ended *[]exKey) {
 	case setMeta:
 		s.meta[o.key] = storedBytes(o.value)
 	default:
-		if !s.bulk.apply(o) && !s.applyWaiting(o) && !s.credentials.apply(o) && !s.fetches.apply(o) {
+		if !s.bulk.apply(o) && !s.applyWaiting(o) && !s.credentials.apply(o) && !s.fetches.apply(o) && !s.data.apply(o) {
 			panic(fmt.Sprintf("store: change %T is not known", o))
 		}
 	}

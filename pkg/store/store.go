@@ -270,6 +270,14 @@ type Reader interface {
 	// Disabled says since when a receiver wants nothing any more; the zero time: it does.
 	Disabled(ctx context.Context, url string) (time.Time, error)
 	Credential(ctx context.Context, upstream, kind, owner string) (Credential, error) // ErrNotFound if absent
+	// DataPins gives who keeps the data of a map, by its root, ordered by token.
+	DataPins(ctx context.Context, root [32]byte) ([]DataPin, error)
+	// DataPinsDue gives pins that expire at or before a time, the earliest first.
+	DataPinsDue(ctx context.Context, at time.Time, limit int) ([]DataPin, error)
+	DataUpload(ctx context.Context, id [16]byte) (DataUpload, error) // ErrNotFound if absent
+	// DataUploadsDue gives uploads that expire at or before a time, the earliest first.
+	DataUploadsDue(ctx context.Context, at time.Time, limit int) ([]DataUpload, error)
+	DataStats(ctx context.Context) (DataStats, error)
 	Stats(ctx context.Context, peer identity.ID) (LinkStats, error)
 	// Packs gives the packs of a link, the peer's first, each ascending by number.
 	Packs(ctx context.Context, peer identity.ID) ([]Pack, error)

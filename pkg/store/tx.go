@@ -87,6 +87,9 @@ func (t *tx) apply(o op) error {
 	if ok, err := t.applyFetch(o); ok {
 		return err
 	}
+	if ok, err := t.applyData(o); ok {
+		return err
+	}
 	panic(fmt.Sprintf("store: change %T has no SQL", o))
 }
 

@@ -31,7 +31,7 @@ var (
 // Draw gives a random list of changes.
 func Draw(t *rapid.T) []Change {
 	kinds := []func(*rapid.T) Change{drawLink, drawOut, drawOut, drawAck, drawDrop, drawSent, drawMark, drawIn, drawIn,
-		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable, drawCredential, drawFetch}
+		drawSetIn, drawDropIn, drawPut, drawPatch, drawPatch, drawExpire, drawMeta, drawBulk, drawChunks, drawChunks, drawEvent, drawKey, drawCallback, drawDisable, drawCredential, drawFetch, drawData}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Change {
 		return rapid.SampledFrom(kinds).Draw(t, "kind of change")(t)
 	}), 1, 8).Draw(t, "changes")
@@ -188,6 +188,13 @@ func Dump(r store.Reader) map[string]any {
 		for _, kind := range credentialNames {
 			read("credential "+u+kind, func() (any, error) { return r.Credential(ctx, u, kind, "") })
 		}
+	}
+	read("data stats", func() (any, error) { return r.DataStats(ctx) })
+	read("data pins due", func() (any, error) { return r.DataPinsDue(ctx, at(5), 3) })
+	read("uploads due", func() (any, error) { return r.DataUploadsDue(ctx, at(5), 3) })
+	for n := range byte(4) {
+		read(fmt.Sprint("data pins ", n), func() (any, error) { return r.DataPins(ctx, [32]byte{n}) })
+		read(fmt.Sprint("upload ", n), func() (any, error) { return r.DataUpload(ctx, [16]byte{n}) })
 	}
 	for _, p := range worldPeers {
 		name := " " + p.String()

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"packs, offers and held chunks", testBulk},
 		{"credentials", testCredentials},
 		{"fetches", testFetches},
+		{"data", testData},
 		{"chunks", testChunks},
 		{"chunks that are none", testChunksTooLarge},
 		{"events", testEvents},
