@@ -211,6 +211,10 @@ type Data struct {
 	TLS        IngressTLS `mapstructure:"tls"`
 	MaxBody    Size       `mapstructure:"max_body"`  // of one request
 	MaxBytes   Size       `mapstructure:"max_bytes"` // of all data that is kept; 0: half of the chunk store
+
+	TTL       time.Duration `mapstructure:"ttl"` // of data that is stored without another; 0: until DELETE
+	Resumable bool          `mapstructure:"resumable"`
+	UploadTTL time.Duration `mapstructure:"upload_ttl"` // of an upload since its last byte
 }
 
 // Results is the store of finished exchanges.

@@ -181,6 +181,9 @@ var descriptions = map[string]string{
 	"data.tls.key_file":       "PEM file of its private key; nobody else may be able to read it.",
 	"data.tls.client_ca_file": "PEM file of the authorities that sign clients' certificates. With it every client must show one, besides its token. Empty: none is asked for.",
 	"data.max_body":           "Largest body of one request; a larger one gets 413.",
+	"data.ttl":                "How long data is kept that is stored without `?ttl=`. 0s: until DELETE.",
+	"data.resumable":          "Whether an upload that breaks off can go on (draft-ietf-httpbis-resumable-upload).",
+	"data.upload_ttl":         "How long an upload that nobody goes on with is kept.",
 	"data.max_bytes":          "Most bytes of data that are kept, as long as their maps are pinned; beyond it 507. 0: half of the chunk store.",
 
 	"callbacks":             "Messages to receivers that callers name, when a call ends.",

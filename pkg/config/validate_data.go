@@ -1,6 +1,9 @@
 package config
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // data checks the Direct Data API.
 func (v *checker) data(c *Config) {
@@ -9,6 +12,8 @@ func (v *checker) data(c *Config) {
 	v.secret("data.tokens_file", d.TokensFile)
 	v.size("data.max_body", d.MaxBody, 1, 1<<53-1)
 	v.size("data.max_bytes", d.MaxBytes, 0, 1<<60)
+	v.period("data.ttl", d.TTL, 0, longest)
+	v.period("data.upload_ttl", d.UploadTTL, time.Second, longest)
 	if d.Listen == "" {
 		return
 	}

@@ -30,13 +30,14 @@ type rig struct {
 
 func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
-	chunks, err := chunk.OpenStore(context.Background(), t.TempDir(), store.NewMem(), chunk.StoreOptions{MaxBytes: 256 << 20})
+	book := store.NewMem()
+	chunks, err := chunk.OpenStore(context.Background(), t.TempDir(), book, chunk.StoreOptions{MaxBytes: 256 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { chunks.Close() })
 	g := &rig{t: t, log: &bytes.Buffer{}}
-	o := Options{Config: config.Default().Data, Chunks: chunks, Sealer: chunk.NewSealer(chunk.Secret{1}), Log: zerolog.New(zerolog.SyncWriter(g.log))}
+	o := Options{Config: config.Default().Data, Chunks: chunks, Book: book, Sealer: chunk.NewSealer(chunk.Secret{1}), Log: zerolog.New(zerolog.SyncWriter(g.log))}
 	if change != nil {
 		change(&o)
 	}

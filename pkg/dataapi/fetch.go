@@ -28,3 +28,21 @@ type Wanted struct {
 
 // ErrElsewhere says that no site that may be asked has a chunk.
 var ErrElsewhere = errors.New("no site that may be asked has it")
+
+// missing lists what of a range is not here, as far as the nodes tell that are. With a keeper everything is pinned before it
+// is looked for, so that what is here stays.
+func (s *Server) missing(ctx context.Context, m *chunk.Map, off, n int64, k *keeper) ([]Wanted, error) {
+	var out []Wanted
+	_, err := chunk.WalkRange(ctx, *m, s.o.Chunks, off, n, func(e chunk.Entry, name chunk.Name) error {
+		if k != nil {
+			if err := k.add(ctx, name); err != nil {
+				return err
+			}
+		}
+		if !s.o.Chunks.Holds(chunk.Record{Name: name, Hsh: e.Hsh}) {
+			out = append(out, Wanted{Name: name, Hsh: e.Hsh, Len: e.Len, Lvl: e.Lvl})
+		}
+		return nil
+	})
+	return out, err
+}

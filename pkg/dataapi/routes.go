@@ -1,6 +1,8 @@
 package dataapi
 
 import (
+	"bytes"
+	_ "embed" // for openapi.yaml
 	"maps"
 	"net/http"
 	"slices"
@@ -14,18 +16,40 @@ import (
 // route is what one method does at one place.
 type route struct {
 	method, path string
-	need         scope // 0: free for everybody
+	need         scope    // 0: free for everybody
+	params       []string // query parameters that there are
 	do           func(c *call) *exchange.Problem
 }
 
+// Paths of the API.
+const (
+	specPath    = "/.hoft/v1/openapi.yaml"
+	uploadsPath = "/.hoft/v1/uploads/"
+)
+
 // table lists everything that there is.
 func (s *Server) table() []route {
-	return []route{
-		{"POST", "/data", write, (*call).post},
-		{"GET", "/data", read, (*call).get},
-		{"GET", "/data/{map}", read, (*call).get},
-		{"GET", httpproblem.TypePrefix + "{code}", 0, (*call).explain},
+	reading := []string{"offset", "length", "peer"}
+	editing := []string{"offset", "truncate", "ttl", "peer"}
+	out := []route{
+		{"POST", "/data", write, editing, (*call).post},
+		{"POST", "/data/{map}", write, editing, (*call).post},
+		{"GET", "/data", read, reading, (*call).get},
+		{"GET", "/data/{map}", read, reading, (*call).get},
+		{"QUERY", "/data", read, reading, (*call).query},
+		{"DELETE", "/data", write, nil, (*call).delete},
+		{"DELETE", "/data/{map}", write, nil, (*call).delete},
+		{"OPTIONS", "/data", 0, nil, (*call).options},
+		{"GET", specPath, 0, nil, (*call).spec},
+		{"GET", httpproblem.TypePrefix + "{code}", 0, nil, (*call).explain},
 	}
+	if s.o.Config.Resumable {
+		out = append(out,
+			route{"HEAD", uploadsPath + "{id}", write, nil, (*call).uploadState},
+			route{"PATCH", uploadsPath + "{id}", write, nil, (*call).uploadMore},
+			route{"DELETE", uploadsPath + "{id}", write, nil, (*call).uploadDelete})
+	}
+	return out
 }
 
 // routes makes the mux of the table. Methods are told apart here, not by the mux, for its own answers are no problem details.
@@ -72,9 +96,12 @@ type call struct {
 	who   string // name of the token, "" for anonymous
 	begun time.Time
 	sent  *counted
+
+	params params
 }
 
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, place string) *call {
+	w.Header().Set("Link", "<"+specPath+`>; rel="service-desc"`) // RFC 8631 section 4.2
 	sent := &counted{ResponseWriter: w, ctl: http.NewResponseController(w)}
 	return &call{s: s, w: sent, r: r, place: place, begun: time.Now(), sent: sent}
 }
@@ -82,6 +109,9 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, place string) *ca
 // serve lets in whoever may do it, and does it.
 func (c *call) serve(rt route) {
 	p := c.admit(rt.need)
+	if p == nil {
+		c.params, p = parseParams(c.r.URL.RawQuery, rt.params)
+	}
 	if p == nil {
 		p = rt.do(c)
 	}
@@ -156,6 +186,28 @@ func headLen(r *http.Request) int {
 		}
 	}
 	return n
+}
+
+// options tells what there is at /data (RFC 9110 section 9.3.7).
+func (c *call) options() *exchange.Problem {
+	h := c.w.Header()
+	h.Set("Allow", "DELETE, GET, HEAD, OPTIONS, POST, QUERY")
+	h.Set("Accept-Query", `"application/json", "text/plain"`) // RFC 10008
+	if c.s.o.Config.Resumable {
+		h.Set("Accept-Patch", partialUpload)
+		h.Set(uploadLimit, c.s.limits(0))
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+func (c *call) spec() *exchange.Problem {
+	c.w.Header().Set("Content-Type", "application/yaml") // RFC 9512
+	http.ServeContent(c.w, c.r, "", time.Time{}, bytes.NewReader(openAPI))
+	return nil
 }
 
 func (c *call) explain() *exchange.Problem {

@@ -10,6 +10,7 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -37,9 +38,13 @@ type Options struct {
 	Chunks *chunk.Store
 	// Sealer seals what is stored here.
 	Sealer *chunk.Sealer
+	// Book keeps what is kept.
+	Book Book
 	// Fetcher finds chunks elsewhere; nil: what is not here is missing.
 	Fetcher Fetcher
 	Log     zerolog.Logger
+	// Now is the clock by which data expires: time.Now.
+	Now func() time.Time
 }
 
 // Server is the API's listener. Its ServeHTTP may be used without Serve. Safe for concurrent use.
@@ -51,14 +56,32 @@ type Server struct {
 	origins *http.CrossOriginProtection
 	mux     *http.ServeMux
 	http    *http.Server
+	now     func() time.Time
+	most    int64 // bytes that may be kept
+	digests digests
+	pins    sync.Mutex // held from a look at the pins of a map to a change of them
+	active  active
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New reads the tokens and the certificate.
+// New reads the tokens and the certificate, and releases what the last process left.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o, log: o.Log, hosts: newHosts(o.Config), origins: http.NewCrossOriginProtection()}
-	var err error
+	s := &Server{o: o, log: o.Log, hosts: newHosts(o.Config), origins: http.NewCrossOriginProtection(), now: o.Now, most: int64(o.Config.MaxBytes)}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.most == 0 {
+		st, err := o.Chunks.Stats(context.Background())
+		if err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+		s.most = st.MaxBytes / 2 // bodies under way need the rest
+	}
+	err := s.mend(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
 	if s.tokens, err = newTokens(o.Config.TokensFile, o.Log); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}

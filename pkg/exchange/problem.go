@@ -76,6 +76,13 @@ const (
 	CodeNotFound        = "not-found"
 	CodeScope           = "scope-missing"
 	CodeToken           = "token-needed"
+	CodeMediaType       = "media-type"
+	CodeNotPinned       = "data-not-kept"
+	CodePrecondition    = "precondition-failed"
+	CodeUploadOffset    = "upload-offset"
+	CodeUploadDone      = "upload-complete"
+	CodeUploadLength    = "upload-length"
+	CodeUploadGone      = "upload-gone"
 )
 
 // Kind is what every problem of one code has in common.
@@ -143,5 +150,12 @@ var Kinds = map[string]Kind{
 	CodeNotFound:        {404, "There is nothing here", "", "See /.hoft/v1/openapi.yaml for what there is."},
 	CodeScope:           {403, "The token may not do this", "", "Use a token with the scope read or write, as data.tokens_file gives it."},
 	CodeToken:           {401, "It is not known who asks", "", "Send Authorization: Bearer TOKEN with a token of data.tokens_file."},
+	CodeMediaType:       {415, "The content is of another type than is expected here", "", "See the detail."},
+	CodeNotPinned:       {404, "No such data is kept for this token", "", "It was released before, its time was over, or another token keeps it."},
+	CodePrecondition:    {412, "A condition of the request is not fulfilled", "", "See If-Match and If-None-Match."},
+	CodeUploadOffset:    {409, "The upload is at another offset", "", "Go on at Upload-Offset of this answer."},
+	CodeUploadDone:      {400, "The upload is complete", "", "Nothing can be added. HEAD of the upload gives its map in Safe-Data-Map."},
+	CodeUploadLength:    {400, "The lengths given for the upload differ", "", "Give one length for the whole upload, or none."},
+	CodeUploadGone:      {404, "There is no such upload", "", "It ended, was deleted, or nobody went on with it for data.upload_ttl. Begin a new one."},
 	CodeGone:            {410, "The answer is no longer stored", "", "Send the request again if it is safe to do so."},
 }

@@ -22,7 +22,7 @@ func (s *Site) openData() (err error) {
 	if err != nil {
 		return err
 	}
-	s.data, err = dataapi.New(dataapi.Options{Config: cfg, Chunks: s.chunks, Sealer: chunk.NewSealer(chunk.Secret(secret.Reveal())),
+	s.data, err = dataapi.New(dataapi.Options{Config: cfg, Chunks: s.chunks, Book: s.db, Sealer: chunk.NewSealer(chunk.Secret(secret.Reveal())),
 		Log: s.log.With().Str("component", "data").Logger()})
 	return err
 }

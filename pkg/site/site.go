@@ -318,6 +318,7 @@ func (s *Site) Run(ctx context.Context) error {
 		})
 	}
 	if s.data != nil {
+		wg.Go(func() { s.data.Run(nodeCtx) })
 		wg.Go(func() {
 			if err := s.data.Serve(s.dataListen); err != nil {
 				failed <- fmt.Errorf("data: %w", err)

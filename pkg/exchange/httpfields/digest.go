@@ -24,9 +24,12 @@ type sum struct {
 }
 
 // NewDigest gives what checks the body of a message with these fields; nil when there is nothing to check.
-func NewDigest(fields exchange.Fields) *Digest {
+func NewDigest(fields exchange.Fields) *Digest { return NewDigestOf(fields, "Content-Digest") }
+
+// NewDigestOf is NewDigest by another field of the same form: Repr-Digest (RFC 9530 section 3).
+func NewDigestOf(fields exchange.Fields, field string) *Digest {
 	d := &Digest{}
-	for _, member := range List(fields, "Content-Digest") {
+	for _, member := range List(fields, field) {
 		name, value, _ := strings.Cut(member, "=")
 		value, _, _ = strings.Cut(strings.TrimSpace(value), ";")
 		text, ok := strings.CutPrefix(strings.TrimSpace(value), ":")
