@@ -163,6 +163,9 @@ func (e *editor) rest() error {
 			return err
 		}
 		if len(e.w.buf) == 0 && skip == 0 {
+			if err := e.w.drain(); err != nil { // the lines are the sink's until then
+				return err
+			}
 			return e.after(e.m.Entries, 0)
 		}
 		x, err := cur.next()

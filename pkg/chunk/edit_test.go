@@ -81,7 +81,7 @@ func TestEditsAgainstBytes(t *testing.T) {
 		s := newShelf()
 		o := WriterOptions{Compress: rapid.Bool().Draw(t, "compress"), Fixed: rapid.IntRange(0, 4).Draw(t, "fixed") == 0}
 		length := func(what string) int {
-			return rapid.SampledFrom([]int{0, 1, 17, 2999, 3000, 3001, 70_000, minCut, 1_000_001, 2_500_000}).Draw(t, what)
+			return rapid.SampledFrom([]int{0, 1, 17, 2999, 3000, 3001, 70_000, minCut, 1_000_001, 1_500_000}).Draw(t, what)
 		}
 		some := func(n int) []byte {
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {

@@ -26,12 +26,14 @@ type rig struct {
 	url  string
 	log  *bytes.Buffer
 	auth string // sent with each request, "" for none
+
+	pressed byte // how often pressure was put on the store
 }
 
 func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
 	book := store.NewMem()
-	chunks, err := chunk.OpenStore(context.Background(), t.TempDir(), book, chunk.StoreOptions{MaxBytes: 256 << 20})
+	chunks, err := chunk.OpenStore(context.Background(), t.TempDir(), book, chunk.StoreOptions{MaxBytes: 64 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,9 @@ func (g *rig) do(method, path string, body io.Reader, fields ...string) answer {
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
-		req.Header.Add(name, value)
+		if req.Header.Add(name, value); name == "Host" {
+			req.Host = value
+		}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -176,22 +176,16 @@ func (s *Server) kept(ctx context.Context, m *chunk.Map) (bool, error) {
 	return len(pins) > 0, err
 }
 
-// left gives how many more bytes may be kept.
-func (s *Server) left(ctx context.Context) (int64, *exchange.Problem) {
-	st, err := s.o.Book.DataStats(ctx)
-	if err != nil {
-		return 0, storeProblem(err)
-	}
-	return s.most - st.Bytes, nil
-}
-
 // room says whether n more bytes may be kept.
 func (s *Server) room(ctx context.Context, n int64) *exchange.Problem {
-	left, p := s.left(ctx)
-	if p == nil && n > left {
-		p = tooMuch(left)
+	st, err := s.o.Book.DataStats(ctx)
+	if err != nil {
+		return storeProblem(err)
 	}
-	return p
+	if left := s.most - st.Bytes; n > left {
+		return tooMuch(left)
+	}
+	return nil
 }
 
 func tooMuch(left int64) *exchange.Problem {

@@ -43,10 +43,8 @@ func (c *call) post() *exchange.Problem {
 	body := c.body()
 	var next chunk.Map
 	if m == nil {
-		if body.left, p = c.s.left(c.r.Context()); p != nil {
-			return p
-		}
-		if c.r.ContentLength > body.left && c.r.ContentLength > chunk.MaxInline {
+		// Whether it may be kept is known at its end: it may be kept already.
+		if body.left = c.s.most; c.r.ContentLength > max(body.left, chunk.MaxInline) {
 			return tooMuch(body.left)
 		}
 		next, p = c.store(body, until)

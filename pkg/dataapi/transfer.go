@@ -21,11 +21,7 @@ const checkpoint = 64 << 20
 // take adds what comes to the upload, and answers: with the map where that completes it, else with status.
 func (t *transfer) take(body *upload, complete bool, status int) *exchange.Problem {
 	c := t.c
-	left, p := c.s.left(c.r.Context())
-	if p != nil {
-		return p
-	}
-	body.left = left - t.size()
+	body.left = c.s.most - t.size()
 	if p := t.receive(body); p != nil {
 		t.state()
 		if p.Code == exchange.CodeUploadLength {

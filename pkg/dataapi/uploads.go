@@ -68,7 +68,7 @@ func (s *Server) limits(age time.Duration) string {
 	if age == 0 {
 		age = s.o.Config.UploadTTL
 	}
-	return fmt.Sprintf("max-size=%d, max-append-size=%d, max-age=%d", min(s.most, chunk.MaxSize), int64(s.o.Config.MaxBody), int64(max(0, age)/time.Second))
+	return fmt.Sprintf("max-size=%d, max-append-size=%d, max-age=%d", min(s.most, chunk.MaxSize), int64(s.o.Config.MaxBody), int64((max(0, age)+time.Second-1)/time.Second))
 }
 
 // transfer is one upload, held by one request.
@@ -144,9 +144,6 @@ func (c *call) beginUpload(until time.Time) *exchange.Problem {
 	c.w.Header().Set(uploadLimit, c.s.limits(0))
 	if t.u.Length > c.s.most || t.u.Length > chunk.MaxSize {
 		return exchange.Problemf(exchange.CodeTooLarge, "an upload may have at most %d bytes", min(c.s.most, chunk.MaxSize))
-	}
-	if p := c.s.room(c.r.Context(), max(0, t.u.Length)); p != nil {
-		return p
 	}
 	body := c.body()
 	if t.done, err = c.s.active.take(c.r.Context(), t.u.ID, body.stop); err != nil {
