@@ -2,9 +2,7 @@ package chunk
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 )
 
 // evictAtOnce is how many chunks go in one commit.
@@ -177,15 +175,15 @@ func (s *Store) rewrite(ctx context.Context, id int64) error {
 		return err
 	}
 	defer s.files.put(f)
-	var lost []Row
+	var gone []Row
 	buf := make([]byte, HeaderLen+MaxSealed)
 	for _, r := range rows {
 		raw := buf[:r.Size()]
 		if k, err := f.ReadAt(raw, r.At); k < len(raw) || r.Verify(raw[HeaderLen:]) != nil {
-			if k < len(raw) && err != nil && !errors.Is(err, io.EOF) {
+			if k < len(raw) && !lost(err) {
 				return err
 			}
-			lost = append(lost, r)
+			gone = append(gone, r)
 			continue
 		}
 		if err := s.append(r.Record, raw[HeaderLen:]); err != nil {
@@ -196,10 +194,13 @@ func (s *Store) rewrite(ctx context.Context, id int64) error {
 	if err := s.Sync(ctx); err != nil {
 		return err
 	}
-	if len(lost) == 0 {
+	if len(gone) == 0 {
 		return nil
 	}
-	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Forget: lost})
+	s.mu.Lock()
+	s.damaged += int64(len(gone))
+	s.mu.Unlock()
+	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Forget: gone})
 }
 
 // discard deletes a file in which nothing is live: first from the index, then from the disk.

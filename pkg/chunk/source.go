@@ -44,6 +44,20 @@ func openFrom(ctx context.Context, src Source, e *Entry, name Name, ct, buf []by
 	return e.Open(ct, buf)
 }
 
+// ReadChunk gives the content of one chunk of data, in buf where its capacity suffices. The error is a ChunkError, as a
+// Reader's.
+func ReadChunk(ctx context.Context, src Source, e *Entry, buf []byte) ([]byte, error) {
+	name := e.Name()
+	ct, err := fetch(ctx, src, e, name, nil)
+	if err == nil {
+		ct, err = openFrom(ctx, src, e, name, ct, buf)
+	}
+	if err != nil {
+		return nil, failed(ctx, src, e, name, err)
+	}
+	return ct, nil
+}
+
 // failed gives the error of an entry, and tells the source of damage.
 func failed(ctx context.Context, src Source, e *Entry, name Name, err error) error {
 	if f, ok := src.(FillSource); ok && errors.Is(err, ErrDamaged) {

@@ -61,6 +61,7 @@ type Store struct {
 	leaving map[key]bool // being evicted: as good as gone
 	round   int          // of eviction
 	evicted int64
+	damaged int64 // records whose bytes were lost
 	closed  bool
 }
 
@@ -321,9 +322,10 @@ type StoreStats struct {
 	IndexStats
 	// DiskBytes is the length of all files, MaxBytes their bound.
 	DiskBytes, MaxBytes int64
-	// Files is the number of files, Evicted that of chunks that had to go since the start.
-	Files   int
-	Evicted int64
+	// Files is the number of files, Evicted that of chunks that had to go since the start, Damaged that of chunks that
+	// the disk did not give back as they were written.
+	Files            int
+	Evicted, Damaged int64
 }
 
 // Stats gives the use of the store.
@@ -338,5 +340,5 @@ func (s *Store) Stats(ctx context.Context) (StoreStats, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return StoreStats{IndexStats: st, DiskBytes: s.size, MaxBytes: s.o.MaxBytes, Files: len(known), Evicted: s.evicted}, nil
+	return StoreStats{IndexStats: st, DiskBytes: s.size, MaxBytes: s.o.MaxBytes, Files: len(known), Evicted: s.evicted, Damaged: s.damaged}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"syscall"
 )
 
 var _ FillSource = (*Store)(nil)
@@ -141,15 +142,24 @@ func (s *Store) look(ctx context.Context, n Name, hsh *Sum) (Row, bool, error) {
 
 // unreadable forgets a row whose bytes are not there, and gives the error: ErrMissing then, or what the disk said.
 func (s *Store) unreadable(ctx context.Context, r Row, err error) error {
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
+	if !lost(err) {
 		return fmt.Errorf("chunk store: read: %w", err)
 	}
 	s.forget(ctx, r)
 	return ErrMissing
 }
 
+// lost says whether the outcome of a short read means that the bytes are no longer there: the file ends before them, or
+// the medium does not give them back (EIO).
+func lost(err error) bool {
+	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EIO)
+}
+
 // forget drops a row whose bytes are lost.
 func (s *Store) forget(ctx context.Context, r Row) {
+	s.mu.Lock()
+	s.damaged++
+	s.mu.Unlock()
 	// An error leaves the row, and the next reader comes here again.
 	_ = s.idx.CommitChunks(context.WithoutCancel(ctx), Change{Now: s.o.Now(), Forget: []Row{r}})
 }
@@ -162,7 +172,7 @@ func (s *Store) Suspect(ctx context.Context, n Name, hsh Sum) {
 	}
 	defer s.files.put(f)
 	ct := make([]byte, row.Len)
-	if k, err := f.ReadAt(ct, row.At+HeaderLen); k == len(ct) && row.Verify(ct) != nil || k < len(ct) && err == io.EOF {
+	if k, err := f.ReadAt(ct, row.At+HeaderLen); k == len(ct) && row.Verify(ct) != nil || k < len(ct) && lost(err) {
 		s.forget(ctx, row)
 	}
 }

@@ -19,6 +19,10 @@ import (
 // names no address of this network.
 func (c *call) problem(err error, sent bool) *exchange.Problem {
 	code, text := c.classify(err)
+	var body *exchange.Problem
+	if code == exchange.CodeInternal && errors.As(c.body.failed(), &body) {
+		code, text = body.Code, text+": "+body.Detail
+	}
 	after := ""
 	if sent && !retriable(c.r.Method) {
 		after = "; it may have acted on the request"

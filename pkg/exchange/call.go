@@ -242,7 +242,7 @@ func (m *Manager) onAbort(s *node.Step, d *node.Delivery) error {
 	c := m.calls[a.Exchange]
 	switch {
 	case c == nil && a.Attempt == 0:
-		m.dropRequest(s, d.Peer, a.Exchange)
+		m.dropRequest(s, d.Peer, a.Exchange, nil)
 		return nil
 	case c == nil: // of an answer to a call that has ended: what is stored of it stays
 		m.dropped.Add(1)
@@ -287,6 +287,9 @@ func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
 // end finishes a call: the row gets its end, who waits is told.
 func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	m.leave(c)
+	if c.waiter != nil {
+		c.waiter.finish(p) // before it hears that nothing more comes
+	}
 	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
 	m.settle(s, c)
 	m.keepAnswer(s, c, state == StateSucceeded)
@@ -303,9 +306,6 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	}
 	m.recordEnd(s, c)
 	s.Store().PatchExchange(c.id, store.SideIngress, patch)
-	if w := c.waiter; w != nil {
-		w.finish(p)
-	}
 	if c.transient {
 		m.forgetContent(s, c)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -40,6 +41,7 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 	if wait > 0 {
 		c.waiter = newWaiter(id, m.store, m.cfg.Chunks)
 		c.waiter.leave = func() { m.cancelCall(id) }
+		c.waiter.mend = func(ctx context.Context, e *chunk.Entry) error { return m.mend(ctx, c.peer, id, e) }
 		if m.takes(r.Peer, frame.KindWin) {
 			c.waiter.credit = credit{limit: m.window(r), size: m.window(r)}
 			c.waiter.raise = func(limit int64) { m.raise(c, limit) }
@@ -187,12 +189,17 @@ func (m *Manager) cancelCall(id ID) {
 		if c == nil {
 			return
 		}
-		if msg, err := encode(frame.KindCancel, link.PrioControl, id, &cancelData{Exchange: id}, nil, false); err == nil {
-			msg.Must = true
-			_ = s.Send(c.peer, msg) // an unknown peer has nothing to cancel
-		}
+		m.sendCancel(s, c)
 		m.fail(s, c, Problemf(CodeCanceled, "the caller left in the middle of the answer"))
 	})
+}
+
+// sendCancel has the far side end a call.
+func (m *Manager) sendCancel(s *node.Step, c *call) {
+	if msg, err := encode(frame.KindCancel, link.PrioControl, c.id, &cancelData{Exchange: c.id}, nil, false); err == nil {
+		msg.Must = true
+		_ = s.Send(c.peer, msg) // an unknown peer has nothing to cancel
+	}
 }
 
 // upload reads a request's body: short ones whole, longer ones into messages that travel while it comes.

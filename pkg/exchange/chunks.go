@@ -124,6 +124,7 @@ func (m *Manager) letGo(s *node.Step, peer identity.ID, id ID, owner [16]byte, i
 // dropBody ends what is awaited and pinned of an incoming body; another may come for the same exchange.
 func (m *Manager) dropBody(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound) {
 	delete(m.awaiting, id)
+	m.endMending(id)
 	s.Forget(peer, id)
 	if len(in.names) > 0 {
 		m.cfg.Chunks.Unpin(owner)
@@ -142,6 +143,7 @@ func (m *Manager) keepAnswer(s *node.Step, c *call, keep bool) {
 		return
 	case keep && len(c.names) > 0:
 		delete(m.awaiting, c.id)
+		m.endMending(c.id)
 		s.Over(c.peer, c.id)
 		return
 	}
@@ -168,6 +170,7 @@ func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, _ ID, names []chu
 		for _, n := range names {
 			delete(in.missing, n)
 		}
+		m.mended(s, peer, id, in)
 		if len(in.missing) == 0 {
 			delete(m.awaiting, id)
 		}
@@ -185,21 +188,24 @@ func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, _ ID, names []chu
 
 // ChunksGone implements node.ChunkHandler: a body cannot be completed any more.
 func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, _ []chunk.Name) {
-	p := Problemf(CodeChunksGone, "a part of the body was lost on its way and is no longer stored at its sender")
+	p := Problemf(CodeChunksGone, "a part of the body was lost, and is no longer stored at its sender")
 	if c := m.calls[id]; c != nil && c.peer == peer && !c.local {
+		m.sendCancel(s, c) // the rest of the answer is not wanted
 		m.fail(s, c, p)
 		return
 	}
 	j := m.jobs[id]
-	if j == nil || j.peer != peer || j.state != jobBody {
-		return
+	switch {
+	case j == nil || j.peer != peer:
+	case j.state == jobCalling:
+		m.endMending(id) // the call fails where its body ends
+	case j.state != jobBody:
+	case j.req == nil: // it is answered when it comes
+		m.dropRequest(s, peer, id, p)
+	default:
+		m.refuse(s, peer, id, j.attempt(), p, j.arrived)
+		m.forget(s, j, p)
 	}
-	if j.req == nil { // the request itself will say so
-		m.dropRequest(s, peer, id)
-		return
-	}
-	m.refuse(s, peer, id, j.attempt(), p, j.arrived)
-	m.forget(s, j, p)
 }
 
 // ChunksMoved implements node.ChunkHandler.

@@ -123,7 +123,11 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 	}
 	switch {
 	case err == nil && row.State == StateCanceled:
-		return refuse(Problemf(CodeCanceled, "canceled before it began"))
+		p := Problemf(CodeCanceled, "canceled before it began")
+		if row.Problem != "" {
+			p = &Problem{Code: row.Problem, Detail: row.Detail}
+		}
+		return refuse(p)
 	case err == nil && r.Parts > 0 && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
 		return refuse(Problemf(row.Problem, "%s", row.Detail))
 	case err == nil && row.Attempt == 0:
@@ -358,12 +362,12 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 		// The caller waits for this word. Where the request has not come, it is given when it comes.
 		m.refuse(s, d.Peer, j.id, j.attempt(), Problemf(CodeCanceled, "canceled before the call was begun"), j.arrived)
 	}
-	m.dropRequest(s, d.Peer, c.Exchange)
+	m.dropRequest(s, d.Peer, c.Exchange, nil)
 	return nil
 }
 
-// dropRequest ends what has not begun, and has a request that comes later end as well.
-func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID) {
+// dropRequest ends what has not begun, and has a request that comes later end as well: with the problem, or (nil) canceled.
+func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID, p *Problem) {
 	if j := m.jobs[id]; j != nil {
 		if j.peer != peer || j.state == jobCalling {
 			return
@@ -377,7 +381,11 @@ func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID) {
 	now := s.Now
 	m.gone[id] = struct{}{}
 	s.Store().DropInboxExchange(id, -1)
-	s.Store().PutExchange(store.Exchange{ID: id, Side: store.SideEgress, Peer: peer, Stage: StageArrived, State: StateCanceled, Created: now, Ended: now})
+	row := store.Exchange{ID: id, Side: store.SideEgress, Peer: peer, Stage: StageArrived, State: StateCanceled, Created: now, Ended: now}
+	if p != nil {
+		row.Problem, row.Detail = p.Code, p.Detail
+	}
+	s.Store().PutExchange(row)
 }
 
 func (m *Manager) unqueue(j *job) {

@@ -125,6 +125,7 @@ type Manager struct {
 	calls    map[ID]*call
 	jobs     map[ID]*job
 	awaiting map[ID]*inbound   // bodies with chunks that have not come
+	mending  map[ID][]*mending // who waits for chunks that went bad here
 	running  map[string]int    // calls under way, by upstream
 	queued   map[string][]*job // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
@@ -174,7 +175,7 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
 		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
-		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}}
+		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}}
 	if cfg.Window <= 0 {
 		m.cfg.Window = firstWindow
 	}

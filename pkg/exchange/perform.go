@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
@@ -18,7 +19,8 @@ func (m *Manager) perform(ctx context.Context, j *job) {
 	r := m.request(j)
 	switch {
 	case j.req.Parts > 0:
-		body := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: j.id, total: j.req.Parts}
+		body := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: j.id, total: j.req.Parts,
+			mend: func(e *chunk.Entry) error { return m.mend(ctx, j.peer, j.id, e) }}
 		defer body.Close()
 		r.Body = body
 	case len(j.inline) > 0:

@@ -205,7 +205,7 @@ func (b *storedBody) Read(p []byte) (int, error) {
 		}
 		n, err := b.run.Read(p)
 		if n > 0 || err != nil && !errors.Is(err, io.EOF) {
-			return n, ignoreEOF(err)
+			return n, err
 		}
 		if err != nil {
 			b.endRun()

@@ -3,10 +3,8 @@ package exchange
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 
-	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
@@ -109,91 +107,4 @@ func lastTrailers(rows []store.In, attempt int) Fields {
 type twoPieces struct {
 	io.Reader
 	io.Closer
-}
-
-// partsBody reads the stored parts of a body in order, those that lie in chunks too.
-type partsBody struct {
-	ctx     context.Context
-	store   store.Reader
-	chunks  Chunks
-	id      ID
-	attempt int
-	offset  int64
-	total   int64
-	rest    []byte
-	run     *chunk.Reader // the part that is being read lies in chunks; nil: it does not
-}
-
-// Read implements io.Reader.
-func (b *partsBody) Read(p []byte) (int, error) {
-	for len(b.rest) == 0 {
-		if b.run != nil {
-			n, err := b.run.Read(p)
-			b.offset += int64(n)
-			if n > 0 || err != nil && !errors.Is(err, io.EOF) {
-				return n, ignoreEOF(err)
-			}
-			if err == nil {
-				continue
-			}
-			b.endRun()
-		}
-		if b.offset >= b.total {
-			return 0, io.EOF
-		}
-		if err := b.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
-	return n, nil
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-// next opens the part at the present place.
-func (b *partsBody) next() error {
-	row, err := b.store.InboxPart(b.ctx, b.id, b.attempt, b.offset)
-	if err != nil {
-		return err
-	}
-	d, err := decodeLoose[bodyData](row.Data)
-	if err != nil {
-		return err
-	}
-	if d.Map != nil && b.chunks != nil {
-		entries, _, err := entriesOf(d)
-		if err != nil {
-			return err
-		}
-		b.run = chunk.NewReader(b.ctx, chunk.Map{Entries: entries}, b.chunks)
-		return nil
-	}
-	if b.rest, err = plainOf(row); err != nil {
-		return err
-	}
-	if len(b.rest) == 0 {
-		return errNoBody
-	}
-	b.offset += int64(len(b.rest))
-	return nil
-}
-
-func (b *partsBody) endRun() {
-	if b.run != nil {
-		_ = b.run.Close() // nothing is written
-		b.run = nil
-	}
-}
-
-// Close lets go of what is open.
-func (b *partsBody) Close() error {
-	b.endRun()
-	return nil
 }

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -16,7 +17,8 @@ type waiter struct {
 	id      ID
 	store   store.Reader
 	chunks  Chunks
-	leave   func()            // the caller left after the head
+	leave   func() // the caller left after the head
+	mend    func(ctx context.Context, e *chunk.Entry) error
 	raise   func(limit int64) // more may be sent; nil: there is no window
 	trip    time.Duration     // about a round trip
 	changed chan struct{}
@@ -185,6 +187,13 @@ func (w *waiter) getTrailers() Fields {
 	return w.trailers
 }
 
+// over says whether the call has ended with a problem.
+func (w *waiter) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended && w.problem != nil
+}
+
 // waiterBody reads the body in order.
 type waiterBody struct {
 	w       *waiter
@@ -234,6 +243,13 @@ func (b *waiterBody) fetch() error {
 			return io.EOF
 		case ended && problem != nil:
 			return &Abort{Reason: problem.Detail}
+		case chunked:
+			if err := w.mend(b.ctx, &c.entry); errors.Is(err, errNotMended) && !w.over() {
+				return &Abort{Reason: err.Error()}
+			} else if err != nil && !errors.Is(err, errNotMended) {
+				return err
+			}
+			continue
 		}
 		select {
 		case <-w.changed:
@@ -256,14 +272,20 @@ func (b *waiterBody) fetchStored(at int64) error {
 	return nil
 }
 
-// fetchChunk opens the chunk at an offset.
-func (b *waiterBody) fetchChunk(at int64, c piece) error {
-	ct, err := b.w.chunks.Chunk(b.ctx, c.name)
-	if err == nil {
-		b.plain, err = c.entry.Open(ct, b.plain)
-	}
-	if err != nil {
-		return &Abort{Reason: "a part of the answer could not be read from the chunk store"}
+// fetchChunk opens the chunk at an offset, which is asked for again where it can no longer be read.
+func (b *waiterBody) fetchChunk(at int64, c piece) (err error) {
+	for tries := 0; ; tries++ {
+		if b.plain, err = chunk.ReadChunk(b.ctx, b.w.chunks, &c.entry, b.plain); err == nil {
+			break
+		}
+		if !unreadable(err) || tries == maxMends {
+			return &Abort{Reason: "a part of the answer could not be read from the chunk store"}
+		}
+		if err = b.w.mend(b.ctx, &c.entry); errors.Is(err, errNotMended) {
+			return &Abort{Reason: err.Error()}
+		} else if err != nil {
+			return err
+		}
 	}
 	b.w.mu.Lock()
 	delete(b.w.inChunks, at)

@@ -3,7 +3,7 @@
 # SIZE (MiB, default 300) is the size of the main body; SIZE=5120 is the long form (takes a quarter of an hour and 30 GB).
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
-need curl=curl jq=jq sqlite3=sqlite3
+need curl=curl jq=jq sqlite3=sqlite3 perl=perl
 build callee mover
 
 size=${SIZE:-300}
@@ -108,4 +108,21 @@ is "each of the $hit was found" "$(($(bad) - bad0))" "$hit"
 again=$(($(written a) - a4 - (40 << 20)))
 ok "no more than those chunks was sent again: $again bytes" test "$again" -lt $((hit * (4 << 20) + (1 << 20)))
 say "      peak memory: a $(peak a), b $(peak b)"
+
+# A byte of every chunk that b has stored goes bad on its disk before the callee has read the body: b finds them, and
+# asks for them again.
+head -c $((40 << 20)) /dev/urandom >"$work/body"
+a5=$(written a)
+kill -STOP "${pid[callee]}"
+curl -sS --max-time 3600 -o "$work/back" -T "$work/body" "$front/echo" >/dev/null &
+client=$!
+calling() { [[ $(sqlite3 -readonly "$work/b/hoft.db" "select count(*) from exchanges where state = 'running' and stage = 'calling'") == 1 ]]; }
+eventually 60 calling || die "the callee is not called"
+for f in "$work"/b/chunks/*.chunks; do
+  perl -e 'open(my $f, "+<", $ARGV[0]) or die $!; for (my $at = 1000; $at < -s $f; $at += 200000) { seek $f, $at, 0; read $f, my $b, 1; seek $f, $at, 0; print $f chr(ord($b) ^ 1) } close $f or die $!' "$f"
+done
+kill -CONT "${pid[callee]}"
+wait "$client"
+ok "bytes changed on the disk of b: the body comes back" cmp "$work/body" "$work/back"
+ok "what was damaged was sent again: $(($(written a) - a5)) bytes" test $(($(written a) - a5)) -gt $((50 << 20))
 finish

@@ -69,11 +69,26 @@ func (c *Chunks) Chunk(_ context.Context, n chunk.Name) ([]byte, error) {
 	return slices.Clone(c.all[n]), nil
 }
 
+// Fill implements chunk.FillSource.
+func (c *Chunks) Fill(ctx context.Context, n chunk.Name, _ chunk.Sum, _ []byte) ([]byte, error) {
+	return c.Chunk(ctx, n)
+}
+
+// Suspect implements chunk.FillSource.
+func (c *Chunks) Suspect(_ context.Context, n chunk.Name, hsh chunk.Sum) {
+	if c.Holds(chunk.Record{Name: n, Hsh: hsh}) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, n)
+}
+
 // Put keeps a ciphertext.
 func (c *Chunks) Put(r chunk.Record, ct []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all[r.Name] == nil {
+	if old := c.all[r.Name]; old == nil || chunk.Sum(blake3.Sum256(old)) != r.Hsh { // a damaged one is no copy
 		c.all[r.Name], c.fresh[r.Name] = slices.Clone(ct), true
 	}
 	return nil
