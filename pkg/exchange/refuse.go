@@ -1,0 +1,100 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// onCancel ends a job: not begun, it never will be; begun, the callee's request is ended.
+func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
+	c, err := decode[cancelData](d.Data)
+	if err != nil {
+		return err
+	}
+	j := m.jobs[c.Exchange]
+	if j != nil && j.peer != d.Peer {
+		return nil
+	}
+	if m.calls[c.Exchange] == nil {
+		m.endOffer(s, d.Peer, c.Exchange, answerOwner(c.Exchange)) // of an answer that is not wanted any more
+	}
+	if j != nil && j.state == jobCalling {
+		if j.canceled = true; j.stop != nil {
+			j.stop()
+		}
+		return nil
+	}
+	if j != nil && j.req != nil {
+		// The caller waits for this word. Where the request has not come, it is given when it comes.
+		m.refuse(s, d.Peer, j.id, j.attempt(), Problemf(CodeCanceled, "canceled before the call was begun"), j.arrived)
+	}
+	m.dropRequest(s, d.Peer, c.Exchange, nil)
+	return nil
+}
+
+// dropRequest ends what has not begun, and has a request that comes later end as well: with the problem, or (nil) canceled.
+func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID, p *Problem) {
+	if j := m.jobs[id]; j != nil {
+		if j.peer != peer || j.state == jobCalling {
+			return
+		}
+		m.unqueue(j)
+		delete(m.jobs, id)
+		m.letGo(s, peer, id, requestOwner(id), &j.inbound)
+	} else if _, err := m.store.Exchange(context.Background(), id, store.SideEgress); err == nil {
+		return
+	}
+	now := s.Now
+	m.gone[id] = struct{}{}
+	s.Store().DropInboxExchange(id, -1)
+	row := store.Exchange{ID: id, Side: store.SideEgress, Peer: peer, Stage: StageArrived, State: StateCanceled, Created: now, Ended: now}
+	if p != nil {
+		row.Problem, row.Detail = p.Code, p.Detail
+	}
+	s.Store().PutExchange(row)
+}
+
+func (m *Manager) unqueue(j *job) {
+	if j.state != jobQueued {
+		return
+	}
+	q := m.queued[j.req.Upstream]
+	for i := range q {
+		if q[i] == j {
+			m.queued[j.req.Upstream] = append(q[:i:i], q[i+1:]...)
+			return
+		}
+	}
+}
+
+// refuse answers a request with a problem of this site.
+func (m *Manager) refuse(s *node.Step, peer identity.ID, id ID, attempt int, p *Problem, arrived time.Time) {
+	msg, err := encode(frame.KindRes, link.PrioCall, id, &resData{Exchange: id, Attempt: attempt, Problem: &problemData{p.Code, p.Detail},
+		Callee: &calleeData{Arrived: millis(arrived)}}, nil, false)
+	if err != nil {
+		m.cfg.Log.Error().Stringer("exchange", id).Err(err).Msg("cannot encode a refusal")
+		return
+	}
+	msg.Must = true
+	_ = s.Send(peer, msg) // the peer is configured: it has just spoken
+}
+
+// forget ends a job that was answered without a call.
+func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
+	delete(m.jobs, j.id)
+	m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	now, r := s.Now, j.req
+	state := StateFailed
+	if p.Code == CodeUncertain {
+		state = StateUncertain
+	}
+	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
+		Caller: r.Client, Stage: StageArrived, State: state, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Problem: p.Code, Detail: p.Detail, Ended: now})
+	s.Store().DropInboxExchange(j.id, -1)
+}
