@@ -28,6 +28,7 @@ type fetch struct {
 // per round trip. More may be added under the same exchange; Satisfied and Forget end it, chunk by chunk or as a whole.
 // The answers are packs, or GoneAway.
 func (p *Peer) Fetch(x ID, wishes []Wish) {
+	p.ended.remove(x)
 	f := p.fetches[x]
 	if f == nil {
 		f = &fetch{wishes: map[chunk.Name]chunk.Sum{}}

@@ -84,7 +84,11 @@ func (f *fetch) tell(fn func(*news)) {
 // be had; chunk.ErrMap that the map is wrong.
 func (f *fetch) run(ctx context.Context, m chunk.Map, off, n int64) error {
 	ready := make(chan struct{})
-	if err := f.p.loop.Do(func(*node.Step) { f.p.fetches[f.id] = f; close(ready) }); err != nil {
+	if err := f.p.loop.Do(func(*node.Step) {
+		f.p.fetches[f.id] = f
+		delete(f.p.ended, f.id)
+		close(ready)
+	}); err != nil {
 		return err
 	}
 	defer f.end()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -41,7 +42,8 @@ type host struct {
 	chunks  *nodetest.Chunks
 	caps    []string
 	allowed func(identity.ID) bool
-	most    int64 // Options.MaxFetch
+	most    int64       // Options.MaxFetch
+	kept    chan string // who had data kept here, and how much
 	pipe    badPipe
 	m       *exchange.Manager
 	p       *datapipe.Pipe
@@ -123,10 +125,12 @@ func (h *host) start() {
 	}
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer}}, Opener: opener,
 		Pipe: &h.pipe, Store: h.db, Log: log, Link: link.Config{Caps: caps}, Chunks: h.chunks})
+	in := &datapipe.Receiver{}
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, TTL: time.Hour, Remember: time.Hour,
-		Log: log, Chunks: h.chunks, Sealer: func(identity.ID) (*chunk.Sealer, error) { return chunk.NewSealer(chunk.Secret{9}), nil }}, h.n, h.db)
+		Upstreams: in, Log: log, Chunks: h.chunks, Sealer: func(identity.ID) (*chunk.Sealer, error) { return chunk.NewSealer(chunk.Secret{9}), nil }}, h.n, h.db)
 	h.p = datapipe.New(datapipe.Options{Peers: []datapipe.Peer{{ID: h.peer.ID, Name: h.peer.Name}}, Chunks: h.chunks, Store: h.db,
 		Allowed: h.allowed, MaxFetch: h.most, Log: log}, h.m, h.n)
+	h.p.Receive(in, h)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done, h.down = cancel, make(chan error, 1), false
 	go func() { h.done <- h.n.Run(ctx, h.p) }()
@@ -148,6 +152,15 @@ func (h *host) stop() {
 	if err := <-h.done; err != nil {
 		h.t.Error(err)
 	}
+}
+
+// KeepFor implements datapipe.Keeper.
+func (h *host) KeepFor(_ context.Context, m *chunk.Map, peer string) (time.Time, *exchange.Problem) {
+	if h.most < 0 {
+		return time.Time{}, exchange.Problemf(exchange.CodeDataFull, "no room")
+	}
+	h.kept <- fmt.Sprint(peer, " ", m.Size())
+	return time.Unix(2_000_000_000, 0), nil
 }
 
 // crash ends the host as a power cut does: what was not committed is gone.
@@ -174,8 +187,8 @@ func apart(t *testing.T) (a, b *host) {
 		t.Fatal(err)
 	}
 	ab, ba := pipe.NewMemFolder(nil), pipe.NewMemFolder(nil)
-	a = &host{t: t, self: sa, peer: sb.Public(), db: store.NewMem(), out: ab, in: ba, chunks: nodetest.NewChunks(), down: true}
-	b = &host{t: t, self: sb, peer: sa.Public(), db: store.NewMem(), out: ba, in: ab, chunks: nodetest.NewChunks(), down: true}
+	a = &host{t: t, self: sa, peer: sb.Public(), db: store.NewMem(), out: ab, in: ba, chunks: nodetest.NewChunks(), down: true, kept: make(chan string, 9)}
+	b = &host{t: t, self: sb, peer: sa.Public(), db: store.NewMem(), out: ba, in: ab, chunks: nodetest.NewChunks(), down: true, kept: make(chan string, 9)}
 	t.Cleanup(func() { a.stop(); b.stop() })
 	return a, b
 }

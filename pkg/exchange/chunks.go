@@ -279,7 +279,7 @@ func (m *Manager) recoverAnnounced(s *node.Step) {
 			continue
 		}
 		for _, id := range b.Announcing() {
-			if m.calls[id] == nil && m.jobs[id] == nil {
+			if m.calls[id] == nil && m.jobs[id] == nil && m.jobs[Beside(id)] == nil {
 				s.Forget(peer, id)
 			}
 		}
