@@ -211,6 +211,7 @@ type Data struct {
 	TLS        IngressTLS `mapstructure:"tls"`
 	MaxBody    Size       `mapstructure:"max_body"`  // of one request
 	MaxBytes   Size       `mapstructure:"max_bytes"` // of all data that is kept; 0: half of the chunk store
+	Peers      []string   `mapstructure:"peers"`     // who is given stored data, and may send some; "*": every peer
 
 	TTL       time.Duration `mapstructure:"ttl"` // of data that is stored without another; 0: until DELETE
 	Resumable bool          `mapstructure:"resumable"`

@@ -180,6 +180,7 @@ var descriptions = map[string]string{
 	"data.tls.cert_file":      "PEM file of the certificate and its chain. Empty: no TLS.",
 	"data.tls.key_file":       "PEM file of its private key; nobody else may be able to read it.",
 	"data.tls.client_ca_file": "PEM file of the authorities that sign clients' certificates. With it every client must show one, besides its token. Empty: none is asked for.",
+	"data.peers":              "Peers that are given the chunks that they ask for, and whose `send` is taken. `*`: every peer. Empty: none. Who asks for a chunk holds a map that names it.",
 	"data.max_body":           "Largest body of one request; a larger one gets 413.",
 	"data.ttl":                "How long data is kept that is stored without `?ttl=`. 0s: until DELETE.",
 	"data.resumable":          "Whether an upload that breaks off can go on (draft-ietf-httpbis-resumable-upload).",

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -14,6 +16,11 @@ func (v *checker) data(c *Config) {
 	v.size("data.max_bytes", d.MaxBytes, 0, 1<<60)
 	v.period("data.ttl", d.TTL, 0, longest)
 	v.period("data.upload_ttl", d.UploadTTL, time.Second, longest)
+	for i, name := range d.Peers {
+		if name != "*" && !slices.ContainsFunc(c.Peers, func(p Peer) bool { return p.Name == name }) {
+			v.bad(fmt.Sprintf("data.peers[%d]", i), strconv.Quote(name), "is no peer", "write the name of one under peers, or * for all")
+		}
+	}
 	if d.Listen == "" {
 		return
 	}

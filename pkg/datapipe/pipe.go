@@ -25,11 +25,7 @@ import (
 )
 
 // Chunks is what a Pipe needs of the site's chunk store. Safe for concurrent use.
-type Chunks interface {
-	exchange.Chunks
-	// Find gives the record of the chunk with this name and hash, or chunk.ErrMissing.
-	Find(ctx context.Context, n chunk.Name, hsh chunk.Sum) (chunk.Record, error)
-}
+type Chunks = exchange.Chunks
 
 // Loop runs functions in the site's loop; *node.Node does. Do returns before fn ran.
 type Loop interface {

@@ -213,6 +213,14 @@ type upload struct {
 
 // read gives the body if it is short enough to travel inline, else nil after sending all of it in parts.
 func (u *upload) read(ctx context.Context) ([]byte, error) {
+	if u.r.Stored != nil && u.listStored() {
+		return nil, u.stored(ctx)
+	}
+	if u.r.Stored != nil {
+		r := u.readStored(ctx)
+		defer r.Close()
+		u.r.Body = r
+	}
 	if u.r.Body == nil {
 		return nil, nil
 	}

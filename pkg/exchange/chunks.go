@@ -16,6 +16,8 @@ import (
 // Chunks is what exchanges need of the site's chunk store. Safe for concurrent use.
 type Chunks interface {
 	node.Chunks
+	// Find gives the record of the chunk with this name and hash, or chunk.ErrMissing.
+	Find(ctx context.Context, n chunk.Name, hsh chunk.Sum) (chunk.Record, error)
 	// Pin keeps chunks from being evicted on behalf of an owner; Unpin lets all of an owner's go.
 	Pin(owner [16]byte, names []chunk.Name)
 	Unpin(owner [16]byte)

@@ -31,7 +31,7 @@ type shipper struct {
 	attempt int
 	must    bool
 	first   func(*node.Step) // done once, in the step of the first shipment; nil: nothing
-	w       *chunk.Writer
+	w       *chunk.Writer // nil: the chunks are there
 
 	queue chan shipment
 	over  chan struct{}
@@ -63,6 +63,13 @@ func newShipper(ctx context.Context, m *Manager, sealer *chunk.Sealer, o chunk.W
 	return p
 }
 
+// newLister is a shipper of chunks that are stored already.
+func newLister(ctx context.Context, m *Manager, peer identity.ID, id ID) *shipper {
+	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, queue: make(chan shipment, 1), over: make(chan struct{})}
+	go p.run()
+	return p
+}
+
 // take is the Writer's sink: it stores one chunk. The nodes of a nested map are not needed: body messages list all.
 func (p *shipper) take(e chunk.Entry, r chunk.Record, ct []byte) error {
 	if e.Lvl > 0 {
@@ -72,6 +79,11 @@ func (p *shipper) take(e chunk.Entry, r chunk.Record, ct []byte) error {
 	if err := p.m.cfg.Chunks.Put(r, ct); err != nil {
 		return err
 	}
+	return p.add(e, r)
+}
+
+// add takes a chunk that is stored into the shipment that is gathered.
+func (p *shipper) add(e chunk.Entry, r chunk.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
@@ -127,9 +139,12 @@ func (p *shipper) push() error {
 
 // close returns when all of the body is durable and offered, and gives its length.
 func (p *shipper) close() (int64, error) {
-	err := p.w.Flush() // or a short rest would be in the map alone
-	if _, cerr := p.w.Close(); err == nil {
-		err = cerr
+	var err error
+	if p.w != nil {
+		err = p.w.Flush() // or a short rest would be in the map alone
+		if _, cerr := p.w.Close(); err == nil {
+			err = cerr
+		}
 	}
 	p.mu.Lock()
 	if err == nil {
@@ -143,7 +158,7 @@ func (p *shipper) close() (int64, error) {
 	if p.err != nil {
 		err = p.err
 	}
-	return p.w.Size(), err
+	return p.through, err
 }
 
 // cause gives why shipping failed, or err where it did not.
@@ -158,7 +173,9 @@ func (p *shipper) cause(err error) error {
 
 // abort ends without the rest of the body.
 func (p *shipper) abort() {
-	p.w.Abort()
+	if p.w != nil {
+		p.w.Abort()
+	}
 	close(p.queue)
 	<-p.over
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"unicode/utf8"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/identity"
 )
 
@@ -104,6 +105,8 @@ type Request struct {
 	NoCompress bool
 	// Fresh seals the chunks of both bodies so that none is equal to any other, Fixed cuts them at fixed places.
 	Fresh, Fixed bool
+	// Stored is data in the chunk store that is the body, in place of Body; Length is its size.
+	Stored *chunk.Map
 	// Window is how many bytes of the answer may come before the caller has read any; 0: the site's default.
 	Window int64
 }

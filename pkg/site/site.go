@@ -20,6 +20,7 @@ import (
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/dataapi"
+	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/egress"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
@@ -46,6 +47,7 @@ type Site struct {
 	pipe       *pipe.Dir
 	node       *node.Node
 	manager    *exchange.Manager
+	stored     *datapipe.Pipe // the way of stored data; before the manager
 	egress     *egress.Egress
 	ingress    *ingress.Server
 	callbacks  *callback.Sender // nil: no callbacks
@@ -221,8 +223,7 @@ func (s *Site) buildNode() error {
 		mc.Remember = cfg.Egress.Remember
 		mc.Honoured = s.honoured
 	}
-	s.manager = exchange.NewManager(mc, s.node, s.db)
-	return nil
+	return s.buildManager(mc)
 }
 
 // honoured says whether an upstream is known to honour Idempotency-Key.
@@ -305,7 +306,7 @@ func (s *Site) Run(ctx context.Context) error {
 			failed <- fmt.Errorf("admin: %w", err)
 		}
 	}()
-	wg.Go(func() { failed <- s.node.Run(nodeCtx, s.manager) })
+	wg.Go(func() { failed <- s.node.Run(nodeCtx, s.stored) })
 	wg.Go(func() { s.manager.Expire(nodeCtx) })
 	if s.callbacks != nil {
 		wg.Go(func() { s.callbacks.Run(nodeCtx) })
@@ -346,6 +347,7 @@ func (s *Site) Run(ctx context.Context) error {
 		}
 	}
 	<-drained
+	s.stored.Close()
 	s.manager.Close()
 	stopNode()
 	wg.Wait()
