@@ -37,6 +37,11 @@ func newKeyed(r *Request) *keyed {
 		return nil
 	}
 	k := &keyed{scope: digest(r.Owner, r.Method, r.Peer.String(), r.Upstream, r.Host, r.Target, r.Key), body: sha256.New()}
+	if r.Stored != nil {
+		if text, err := r.Stored.Encode(); err == nil {
+			k.body.Write(append([]byte("stored data\n"), text...))
+		}
+	}
 	if r.Body != nil {
 		r.Body = io.TeeReader(r.Body, k.body)
 	}

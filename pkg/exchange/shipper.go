@@ -31,7 +31,7 @@ type shipper struct {
 	attempt int
 	must    bool
 	first   func(*node.Step) // done once, in the step of the first shipment; nil: nothing
-	w       *chunk.Writer // nil: the chunks are there
+	w       *chunk.Writer    // nil: the chunks are there
 
 	queue chan shipment
 	over  chan struct{}

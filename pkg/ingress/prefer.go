@@ -18,6 +18,7 @@ type preferences struct {
 	hasWait  bool
 	async    bool   // respond-async
 	strict   bool   // handling=strict
+	dataMap  bool   // return=data-map
 	callback string // callback; url="…" (OData 4.01 part 1 section 8.2.8)
 }
 
@@ -45,6 +46,8 @@ func readPreferences(h http.Header) (p preferences) {
 			p.async = true
 		case "handling":
 			p.strict = strings.EqualFold(x.value, "strict")
+		case "return":
+			p.dataMap = strings.EqualFold(x.value, "data-map")
 		case "callback", "odata.callback":
 			if p.callback == "" {
 				p.callback = x.params["url"]
@@ -69,7 +72,7 @@ func passPreferences(fields exchange.Fields) exchange.Fields {
 	var left []string
 	mine := false
 	for _, x := range parsePrefer(lines) {
-		if own(x.name) {
+		if own(x.name) || x.name == "return" && strings.EqualFold(x.value, "data-map") {
 			mine = true
 		} else {
 			left = append(left, x.text)

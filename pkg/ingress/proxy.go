@@ -69,6 +69,8 @@ type call struct {
 	about    about
 	patience patience
 	written  int64
+	keep     bool   // the answer is to be kept as data
+	keepFor  string // for whom
 }
 
 func (c *call) serve(target httptarget.Target) {
@@ -83,6 +85,9 @@ func (c *call) serve(target httptarget.Target) {
 		if p = c.prefer(); p == nil {
 			p = c.s.newBody(c.w, c.r, c.out, c.rt.maxBody)
 			c.body, _ = c.out.Body.(*requestBody)
+		}
+		if p == nil {
+			p = c.storedBody()
 		}
 		if p == nil {
 			p = c.admit()
@@ -111,7 +116,7 @@ func (c *call) prefer() (p *exchange.Problem) {
 		}
 		c.out.Callback, c.out.Notify = prefs.callback, c.r.Header.Get(notifyField) == "stages"
 	}
-	c.patience = c.s.wait(prefs, c.rt)
+	c.patience, c.keep = c.s.wait(prefs, c.rt), prefs.dataMap
 	return nil
 }
 

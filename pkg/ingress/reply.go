@@ -23,6 +23,10 @@ func (c *call) answer(resp *exchange.Response) {
 		c.end(c.s.problem(c.w, c.r, p, c.about), p.Code)
 		return
 	}
+	if c.keepable(resp) {
+		c.answerMap(resp)
+		return
+	}
 	out := &reply{w: c.w, method: c.r.Method, resp: resp}
 	h := c.w.Header()
 	out.head(h)

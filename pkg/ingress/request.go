@@ -101,7 +101,7 @@ func onlyOptional(protocols []string) bool {
 // fields are the end-to-end fields and what this hop adds.
 func (s *Server) fields(r *http.Request, scheme string, fields exchange.Fields, rt *route) exchange.Fields {
 	out := httpfields.Strip(fields)
-	for _, name := range []string{deadlineField, callbackField, notifyField} {
+	for _, name := range []string{deadlineField, callbackField, notifyField, bodyMapField, dataAuthField} {
 		out = httpfields.Without(out, name)
 	}
 	out = passPreferences(out)

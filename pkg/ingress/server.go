@@ -56,6 +56,7 @@ type Server struct {
 	stall   time.Duration
 
 	receivers    Receivers // nil: no callbacks
+	stored       Stored    // nil: no Direct Data API
 	callerMeters meters
 	peerMeters   meters
 
@@ -124,13 +125,14 @@ func protocols() *http.Protocols {
 type Options struct {
 	Limits    Limits
 	Receivers Receivers
+	Stored    Stored
 }
 
 // With adds options; before the first call.
 func (s *Server) With(o Options) *Server {
 	s.callerMeters = meters{what: "one caller may send", calls: o.Limits.CallerCalls, bytes: o.Limits.CallerBytes}
 	s.peerMeters = meters{what: "all callers together may send to one peer", calls: o.Limits.PeerCalls, bytes: o.Limits.PeerBytes}
-	s.receivers = o.Receivers
+	s.receivers, s.stored = o.Receivers, o.Stored
 	return s
 }
 
