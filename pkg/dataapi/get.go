@@ -132,7 +132,7 @@ func (c *call) ready(m *chunk.Map, all slice, parts []slice, k *keeper) *exchang
 	if kept && c.s.glance(c.r.Context(), m, all, parts) {
 		return nil
 	}
-	if c.r.Method == http.MethodHead && c.s.o.Fetcher != nil {
+	if c.r.Method == http.MethodHead && c.s.o.Mover != nil {
 		return nil // GET would fetch it
 	}
 	for _, x := range parts {
@@ -194,24 +194,28 @@ func (c *call) needed(all slice, etag string, digest bool) []slice {
 // bring makes sure that the chunks of a range are here, and stay until the keeper is released: those that are not here
 // are fetched.
 func (c *call) bring(m *chunk.Map, off, n int64, k *keeper) *exchange.Problem {
-	for {
-		missing, err := c.s.missing(c.r.Context(), m, off, n, k)
-		if err != nil {
-			return storeProblem(err)
-		}
-		if len(missing) == 0 {
-			return nil
-		}
-		if c.s.o.Fetcher == nil {
-			return exchange.Problemf(exchange.CodeDataMissing, "%d of its chunks are not here", len(missing))
-		}
-		_ = c.sent.ctl.SetWriteDeadline(time.Time{}) // waiting is no stall; the next write sets another
-		err = c.s.o.Fetcher.Fetch(c.r.Context(), c.params["peer"], missing)
-		if errors.Is(err, ErrElsewhere) {
-			return exchange.Problemf(exchange.CodeDataMissing, "%v", err)
-		}
-		if err != nil {
-			return exchange.Problemf(exchange.CodeDataMissing, "its chunks did not come: %v", err)
-		}
+	missing, err := c.s.missing(c.r.Context(), m, off, n, k)
+	if err != nil {
+		return storeProblem(err)
 	}
+	if !missing {
+		return nil
+	}
+	if c.s.o.Mover == nil {
+		return exchange.Problemf(exchange.CodeDataMissing, "some of its chunks are not here")
+	}
+	_ = c.sent.ctl.SetWriteDeadline(time.Time{}) // waiting is no stall; the next write sets another
+	return c.fetch(m, off, n)
+}
+
+// here is bring without fetching.
+func (c *call) here(m *chunk.Map, off, n int64, k *keeper) *exchange.Problem {
+	missing, err := c.s.missing(c.r.Context(), m, off, n, k)
+	if err == nil && missing {
+		err = chunk.ErrMissing
+	}
+	if err != nil {
+		return storeProblem(err)
+	}
+	return nil
 }

@@ -160,7 +160,7 @@ func (c *call) stillHere(from, m *chunk.Map) *exchange.Problem {
 		return nil
 	}
 	missing, err := c.s.missing(c.r.Context(), m, 0, m.Size(), nil)
-	if err == nil && len(missing) > 0 {
+	if err == nil && missing {
 		err = chunk.ErrMissing
 	}
 	if err != nil {

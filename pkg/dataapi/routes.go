@@ -23,8 +23,9 @@ type route struct {
 
 // Paths of the API.
 const (
-	specPath    = "/.hoft/v1/openapi.yaml"
-	uploadsPath = "/.hoft/v1/uploads/"
+	specPath      = "/.hoft/v1/openapi.yaml"
+	uploadsPath   = "/.hoft/v1/uploads/"
+	exchangesPath = "/.hoft/v1/exchanges/"
 )
 
 // table lists everything that there is.
@@ -39,6 +40,11 @@ func (s *Server) table() []route {
 		{"QUERY", "/data", read, reading, (*call).query},
 		{"DELETE", "/data", write, nil, (*call).delete},
 		{"DELETE", "/data/{map}", write, nil, (*call).delete},
+		{"POST", "/data/send", write, []string{"to"}, (*call).send},
+		{"POST", "/data/{map}/send", write, []string{"to"}, (*call).send},
+		{"GET", exchangesPath + "{id}", read, nil, (*call).exchange},
+		{"DELETE", exchangesPath + "{id}", write, nil, (*call).exchange},
+		{"GET", exchangesPath + "{id}/events", read, nil, (*call).exchange},
 		{"OPTIONS", "/data", 0, nil, (*call).options},
 		{"GET", specPath, 0, nil, (*call).spec},
 		{"GET", httpproblem.TypePrefix + "{code}", 0, nil, (*call).explain},
@@ -97,7 +103,9 @@ type call struct {
 	begun time.Time
 	sent  *counted
 
-	params params
+	params  params
+	sending bool
+	held    []func() // release what was brought
 }
 
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, place string) *call {
@@ -114,6 +122,10 @@ func (c *call) serve(rt route) {
 	}
 	if p == nil {
 		p = rt.do(c)
+	}
+	c.letGo()
+	if p == later {
+		p = nil
 	}
 	c.finish(p)
 }

@@ -40,9 +40,10 @@ type Options struct {
 	Sealer *chunk.Sealer
 	// Book keeps what is kept.
 	Book Book
-	// Fetcher finds chunks elsewhere; nil: what is not here is missing.
-	Fetcher Fetcher
-	Log     zerolog.Logger
+	// Mover finds data at other sites, and sends it there; nil: what is not here is missing. Exchanges shows what it does.
+	Mover     Mover
+	Exchanges Exchanges
+	Log       zerolog.Logger
 	// Now is the clock by which data expires: time.Now.
 	Now func() time.Time
 }

@@ -6,10 +6,12 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/dataapi"
+	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/ingress"
 )
 
-// openData binds the listener of the Direct Data API and builds it, where the configuration asks for it.
+// openData binds the listener of the Direct Data API, where the configuration asks for it.
 func (s *Site) openData() (err error) {
 	cfg := s.cfg.Data
 	if cfg.Listen == "" {
@@ -18,12 +20,25 @@ func (s *Site) openData() (err error) {
 	if s.dataListen, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return fmt.Errorf("data.listen %s: %w; is another program on this port?", cfg.Listen, err)
 	}
+	return nil
+}
+
+// buildData builds the Direct Data API behind its listener; in takes what peers send.
+func (s *Site) buildData(in *datapipe.Receiver) error {
+	if s.dataListen == nil {
+		return nil
+	}
 	secret, err := identity.LinkSecret(s.cfg.StateDir, s.self.ID(), identity.ID{})
 	if err != nil {
 		return err
 	}
-	s.data, err = dataapi.New(dataapi.Options{Config: cfg, Chunks: s.chunks, Book: s.db, Sealer: chunk.NewSealer(chunk.Secret(secret.Reveal())),
-		Log: s.log.With().Str("component", "data").Logger()})
+	log := s.log.With().Str("component", "data").Logger()
+	s.moves = ingress.NewResources(s.Name(), s.manager, log)
+	s.data, err = dataapi.New(dataapi.Options{Config: s.cfg.Data, Chunks: s.chunks, Book: s.db, Sealer: chunk.NewSealer(chunk.Secret(secret.Reveal())),
+		Mover: s.stored, Exchanges: s.moves, Log: log})
+	if err == nil {
+		s.stored.Receive(in, s.data)
+	}
 	return err
 }
 

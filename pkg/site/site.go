@@ -50,9 +50,10 @@ type Site struct {
 	stored     *datapipe.Pipe // the way of stored data; before the manager
 	egress     *egress.Egress
 	ingress    *ingress.Server
-	callbacks  *callback.Sender // nil: no callbacks
-	listen     net.Listener     // of the ingress; nil without one
-	data       *dataapi.Server  // nil: no Data API
+	callbacks  *callback.Sender   // nil: no callbacks
+	listen     net.Listener       // of the ingress; nil without one
+	data       *dataapi.Server    // nil: no Data API
+	moves      *ingress.Resources // shows what it fetches and sends
 	dataListen net.Listener
 	places     *admin.Listeners
 	admin      *admin.Server
@@ -117,6 +118,9 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 			return nil, err
 		}
 		o := ingress.Options{Limits: limits}
+		if s.data != nil {
+			o.Stored = s.data
+		}
 		if len(cfg.Callbacks.Allow) > 0 {
 			if s.callbacks, err = callback.New(callback.Options{Config: cfg.Callbacks, StateDir: cfg.StateDir, Site: cfg.Name, Blocked: s.ownListeners(),
 				Store: s.db, Answers: s.manager, Log: log.With().Str("component", "callback").Logger()}); err != nil {
@@ -332,6 +336,10 @@ func (s *Site) Run(ctx context.Context) error {
 		s.log.Info().Msg("stopping; what was accepted is stored and goes on at the next start")
 	case err = <-failed:
 	}
+	s.stored.Close() // who waits for data is told that it goes on
+	if s.moves != nil {
+		s.moves.Stop()
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
 	drained := make(chan struct{})
@@ -347,7 +355,6 @@ func (s *Site) Run(ctx context.Context) error {
 		}
 	}
 	<-drained
-	s.stored.Close()
 	s.manager.Close()
 	stopNode()
 	wg.Wait()

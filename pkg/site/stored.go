@@ -29,8 +29,7 @@ func (s *Site) buildManager(mc exchange.Config) error {
 	s.manager = exchange.NewManager(mc, s.node, s.db)
 	s.stored = datapipe.New(datapipe.Options{Peers: s.dataPeers(), Chunks: s.chunks, Store: s.db, Allowed: s.mayHave,
 		MaxFetch: st.MaxBytes / fetchShare, KeepMost: mc.MaxBytes / 2, Log: s.log.With().Str("component", "data").Logger()}, s.manager, s.node)
-	s.stored.Receive(in, s)
-	return nil
+	return s.buildData(in)
 }
 
 // dataPeers lists the peers that may be asked for stored data, in the order of the configuration. What is sealed for a
