@@ -37,12 +37,12 @@ nothing_of() {
   local t
   for t; do ! grep -qF -- "$t" "$work"/*.log || return 1; done
 }
-part() { tail -c "+$(($1 + 1))" "$work/data" | head -c "$2" >"$work/part"; }
+part() { dd if="$work/data" of="$work/part" bs=1M iflag=skip_bytes,count_bytes skip="$1" count="$2" status=none; }
 mib=$((1 << 20))
 
 head -c "$((size * mib))" /dev/urandom >"$work/data"
 map=$(put "$at_a" "$work/data")
-ok "$size MiB are stored at a; the identifier of the map has ${#map} bytes" test "${#map}" -gt 100 -a "${#map}" -le 6144
+ok "$size MiB are stored at a; the identifier of the map has ${#map} bytes" test "${#map}" -gt 0 -a "${#map}" -le 6144
 code() { get "$at_b/$map" "$@"; }
 
 middle=$((size * mib / 2 + 12345))
