@@ -329,7 +329,7 @@ func TestBrokenBodiesLeaveNothing(t *testing.T) {
 
 // Random writes, appends, truncates and ranged reads do what they do to a slice of bytes.
 func TestAgainstBytes(t *testing.T) {
-	g := newRig(t, nil)
+	g := newRig(t, func(o *Options) { o.Config.MaxBytes = 1 << 40 }) // of all runs together
 	rapid.Check(t, func(t *rapid.T) {
 		length := func(what string) int {
 			return rapid.SampledFrom([]int{0, 1, 100, 2999, 3001, 20_000, 300_000, 700_000}).Draw(t, what)
