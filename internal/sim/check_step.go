@@ -28,8 +28,8 @@ func (p *proc) readRows() {
 // durable says whether the receipt of a message is durable, of the pair that the row is of.
 func durable(r store.Link, id uint64) bool { return id <= r.Contig || r.OOO.Contains(id) }
 
-// checkWrite holds a frame that is about to be written against what is durable.
-func (p *proc) checkWrite(wr node.Write) {
+// checkWrite holds a frame that is about to be written against what is durable, and gives what its lines say.
+func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 	w, row := p.w, p.rows[wr.Peer]
 	d := direction{p.site.id, wr.Peer}
 	var ids []uint64
@@ -37,8 +37,9 @@ func (p *proc) checkWrite(wr node.Write) {
 		c, err := frame.ParseClaims(line)
 		if err != nil {
 			w.fail("claims", "%s writes what it would not read: %v\n%s", p.site.name, err, line)
-			return
+			return nil
 		}
+		said = append(said, c)
 		if c.Ep != row.Epoch {
 			w.fail("epoch before commit", "%s writes under epoch %d, and %d is durable", p.site.name, c.Ep, row.Epoch)
 		}
@@ -62,6 +63,7 @@ func (p *proc) checkWrite(wr node.Write) {
 	}
 	p.checkName(wr)
 	w.book.inFile[wr.Name] = ids
+	return said
 }
 
 // checkAck demands that what a frame acks is durable here.

@@ -3,15 +3,12 @@ package sim
 import (
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"hash/fnv"
 	"time"
 )
 
 // trace is a hash of everything that happened, and with verbose the last of it in words.
 type trace struct {
-	h       hash.Hash64
-	buf     []byte
+	h       uint64
 	verbose bool
 	lines   []string
 }
@@ -21,16 +18,11 @@ const keptLines = 40_000
 
 // note takes an event into the hash.
 func (t *trace) note(w *World, kind byte, what ...uint64) {
-	if t.h == nil {
-		t.h = fnv.New64a()
-	}
-	b := append(t.buf[:0], kind)
-	b = binary.LittleEndian.AppendUint64(b, uint64(w.now()))
+	h := step(step(t.h, uint64(kind)), uint64(w.now()))
 	for _, x := range what {
-		b = binary.LittleEndian.AppendUint64(b, x)
+		h = step(h, x)
 	}
-	t.buf = b
-	t.h.Write(b)
+	t.h = h
 }
 
 // say takes a rare event in words.
@@ -51,18 +43,24 @@ func (t *trace) tell(w *World, line string) {
 	t.lines = append(t.lines, fmt.Sprintf("%14v  %s", w.now().Round(time.Microsecond), line))
 }
 
-func (t *trace) sum() uint64 {
-	if t.h == nil {
-		return 0
-	}
-	return t.h.Sum64()
+func (t *trace) sum() uint64 { return t.h }
+
+// step takes one number into a hash.
+func step(h, x uint64) uint64 {
+	h = (h ^ x) * 0x9e3779b97f4a7c15
+	return h ^ h>>29
 }
 
-// mix gives a hash of some bytes.
-func mix(parts ...[]byte) uint64 {
-	h := fnv.New64a()
+// mix gives a hash of some bytes, the same in every process.
+func mix(parts ...[]byte) (h uint64) {
 	for _, p := range parts {
-		h.Write(p)
+		h = step(h, uint64(len(p)))
+		for ; len(p) >= 8; p = p[8:] {
+			h = step(h, binary.LittleEndian.Uint64(p))
+		}
+		for _, b := range p {
+			h = step(h, uint64(b))
+		}
 	}
-	return h.Sum64()
+	return h
 }

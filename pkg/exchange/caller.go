@@ -300,6 +300,10 @@ func (u *upload) parts(ctx context.Context, body io.Reader) error {
 	u.size = 0
 	for {
 		n, err := io.ReadFull(body, buf)
+		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !ended {
+			return bodyError(err) // what came of this part is of no use
+		}
 		if n > 0 {
 			if serr := p.send(&bodyData{Exchange: u.id, Offset: u.size}, buf[:n]); serr != nil {
 				return serr
@@ -307,11 +311,8 @@ func (u *upload) parts(ctx context.Context, body io.Reader) error {
 			u.sent = true
 			u.size += int64(n)
 		}
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		if ended {
 			return p.wait()
-		case err != nil:
-			return bodyError(err)
 		}
 	}
 }

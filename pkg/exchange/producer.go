@@ -37,6 +37,14 @@ func (p *producer) send(d *bodyData, body []byte) error {
 		return err
 	}
 	msg.Keep, msg.Must = !p.must, p.must
+	if p.ctx.Err() != nil {
+		return p.ctx.Err() // a select would choose at random
+	}
+	select {
+	case err := <-p.failed:
+		return err
+	default:
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case err := <-p.failed:

@@ -19,16 +19,30 @@ func ParseID(s string) (ID, error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return ID{}, ErrID
 	}
-	compact := s[0:8] + s[9:13] + s[14:18] + s[19:23] + s[24:36]
-	for i := 0; i < len(compact); i++ {
-		if c := compact[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+	at := 0
+	for i := 0; i < len(s); i += 2 {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			i++
+		}
+		hi, lo := nibble(s[i]), nibble(s[i+1])
+		if hi|lo > 15 {
 			return ID{}, ErrID
 		}
-	}
-	if _, err := hex.Decode(id[:], []byte(compact)); err != nil {
-		return ID{}, ErrID
+		id[at] = hi<<4 | lo
+		at++
 	}
 	return id, nil
+}
+
+// nibble gives the value of a lower-case hex digit; above 15 for anything else.
+func nibble(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
 }
 
 // IsZero says whether the ID names nobody.

@@ -81,19 +81,24 @@ func (d *desk) admitSize(n frame.Name, size int64) error {
 // sift gives the name of a peer's file for this site and counts every other.
 func (d *desk) sift(s *survey, base string) (frame.Name, bool) {
 	n, ok := d.o.parse(base)
+	return n, d.sifted(s, base, n, ok)
+}
+
+// sifted is sift for a name that was read already; named says whether it reads as one of hoft's.
+func (d *desk) sifted(s *survey, base string, n frame.Name, named bool) bool {
 	switch {
-	case !ok && strings.HasSuffix(base, partExt):
+	case !named && strings.HasSuffix(base, partExt):
 		s.skip(SkipTemporary)
-	case !ok:
+	case !named:
 		s.skip(SkipForeign)
 	case n.Recipient != d.o.Self:
 		s.skip(SkipOther)
 	case d.track.peers[n.Sender] == nil:
 		s.skip(SkipStranger)
 	default:
-		return n, true
+		return true
 	}
-	return n, false
+	return false
 }
 
 func (d *desk) stats() Stats {

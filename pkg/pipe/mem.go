@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"path"
+	pathpkg "path"
 	"slices"
 	"strings"
 	"sync"
@@ -20,12 +20,15 @@ type MemFolder struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	files    map[string]memFile
+	dirs     map[string]map[string]*memFile // by folder, with its slash, and name in it
 	version  uint64
 	watchers map[*Mem]struct{}
 }
 
 type memFile struct {
+	base    string
+	name    frame.Name // that base reads as, without any suffix
+	named   bool
 	data    []byte
 	mtime   time.Time
 	version uint64 // of the folder when it was written: what an inode and a clock are on disk
@@ -36,20 +39,27 @@ func NewMemFolder(now func() time.Time) *MemFolder {
 	if now == nil {
 		now = time.Now
 	}
-	return &MemFolder{now: now, files: map[string]memFile{}, watchers: map[*Mem]struct{}{}}
+	return &MemFolder{now: now, dirs: map[string]map[string]*memFile{}, watchers: map[*Mem]struct{}{}}
 }
 
 // WriteFile creates or replaces a file.
 func (f *MemFolder) WriteFile(path string, data []byte) { f.write(path, data, true) }
 
 func (f *MemFolder) write(path string, data []byte, over bool) bool {
+	dir, base := pathpkg.Split(path)
 	f.mu.Lock()
-	if _, ok := f.files[path]; ok && !over {
+	if _, ok := f.dirs[dir][base]; ok && !over {
 		f.mu.Unlock()
 		return false
 	}
+	if f.dirs[dir] == nil {
+		f.dirs[dir] = map[string]*memFile{}
+	}
 	f.version++
-	f.files[path] = memFile{data: slices.Clone(data), mtime: f.now(), version: f.version}
+	file := &memFile{base: base, data: slices.Clone(data), mtime: f.now(), version: f.version}
+	name, err := frame.ParseName(base)
+	file.name, file.named = name, err == nil
+	f.dirs[dir][base] = file
 	watchers := slices.Collect(maps.Keys(f.watchers))
 	f.mu.Unlock()
 	for _, m := range watchers {
@@ -60,18 +70,20 @@ func (f *MemFolder) write(path string, data []byte, over bool) bool {
 
 // ReadFile gives a file's content and whether it is there.
 func (f *MemFolder) ReadFile(path string) ([]byte, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	file, ok := f.files[path]
-	return slices.Clone(file.data), ok
+	file, ok := f.stat(path)
+	if !ok {
+		return nil, false
+	}
+	return slices.Clone(file.data), true // never changed in place
 }
 
 // Remove deletes a file and says whether it was there.
 func (f *MemFolder) Remove(path string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, ok := f.files[path]
-	delete(f.files, path)
+	dir, base := pathpkg.Split(path)
+	_, ok := f.dirs[dir][base]
+	delete(f.dirs[dir], base)
 	return ok
 }
 
@@ -79,13 +91,35 @@ func (f *MemFolder) Remove(path string) bool {
 func (f *MemFolder) Paths() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Sorted(maps.Keys(f.files))
+	var all []string
+	for dir, files := range f.dirs {
+		for base := range files {
+			all = append(all, dir+base)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
-func (f *MemFolder) stat(path string) (memFile, bool) {
+// in gives the files in one folder whose names have a prefix, sorted by name.
+func (f *MemFolder) in(dir, prefix string) []*memFile {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	file, ok := f.files[path]
+	files := make([]*memFile, 0, len(f.dirs[dir]))
+	for base, file := range f.dirs[dir] {
+		if strings.HasPrefix(base, prefix) {
+			files = append(files, file)
+		}
+	}
+	slices.SortFunc(files, func(a, b *memFile) int { return strings.Compare(a.base, b.base) })
+	return files
+}
+
+func (f *MemFolder) stat(path string) (*memFile, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, base := pathpkg.Split(path)
+	file, ok := f.dirs[dir][base]
 	return file, ok
 }
 
@@ -134,10 +168,15 @@ func OpenMem(o Options, outbox, inbox *MemFolder) (*Mem, error) {
 
 // path gives the place of a file in its folder.
 func (m *Mem) path(n frame.Name) string {
+	return m.dir(n.Recipient) + m.o.base(n)
+}
+
+// dir gives the folder of a recipient's files, with its slash.
+func (m *Mem) dir(recipient identity.ID) string {
 	if m.o.Flat {
-		return m.o.base(n)
+		return ""
 	}
-	return path.Join(n.Recipient.String(), m.o.base(n))
+	return recipient.String() + "/"
 }
 
 // Close does nothing; the folders stay.
@@ -191,12 +230,8 @@ func (m *Mem) ListOwn(peer identity.ID) ([]Entry, error) {
 		return nil, wrap("list files for", peer.String(), ErrForeign)
 	}
 	var list []Entry
-	for _, p := range m.out.Paths() {
-		n, ok := m.o.parse(path.Base(p))
-		if !ok || n.Recipient != peer || !m.mine(n) || m.path(n) != p {
-			continue
-		}
-		if f, ok := m.out.stat(p); ok {
+	for _, f := range m.out.in(m.dir(peer), peer.String()+"--"+m.o.Self.String()) {
+		if n, ok := m.nameOf(f); ok && n.Recipient == peer && m.mine(n) {
 			list = append(list, Entry{Name: n, Size: int64(len(f.data)), ModTime: f.mtime})
 		}
 	}
@@ -210,16 +245,10 @@ func (m *Mem) Scan(now time.Time) ([]File, error) {
 	defer m.scanMu.Unlock()
 	s := m.track.begin(now)
 	whole := true
-	for _, p := range m.in.Paths() {
-		base := p
-		if !m.o.Flat {
-			var ok bool
-			if base, ok = strings.CutPrefix(p, m.o.Self.String()+"/"); !ok {
-				continue
-			}
-		}
-		if n, ok := m.sift(s, base); ok && s.known(n) == stepLook {
-			m.look(s, p, n)
+	for _, f := range m.in.in(m.dir(m.o.Self), "") {
+		n, named := m.nameOf(f)
+		if m.sifted(s, f.base, n, named) && s.known(n) == stepLook {
+			m.look(s, f, n)
 		}
 		if s.spent() {
 			whole = false
@@ -231,18 +260,23 @@ func (m *Mem) Scan(now time.Time) ([]File, error) {
 	return files, nil
 }
 
-func (m *Mem) look(s *survey, p string, n frame.Name) {
-	f, ok := m.in.stat(p)
-	switch {
-	case !ok:
-	case int64(len(f.data)) > m.o.limit(n.Ext):
-		s.skip(SkipTooLarge)
-	default:
-		s.see(n, f.mark(), f.mtime)
+// nameOf reads the name of a file.
+func (m *Mem) nameOf(f *memFile) (n frame.Name, ok bool) {
+	if m.o.Suffix == "" {
+		return f.name, f.named
 	}
+	return m.o.parse(f.base)
 }
 
-func (f memFile) mark() mark { return mark{size: int64(len(f.data)), inode: f.version} }
+func (m *Mem) look(s *survey, f *memFile, n frame.Name) {
+	if int64(len(f.data)) > m.o.limit(n.Ext) {
+		s.skip(SkipTooLarge)
+		return
+	}
+	s.see(n, f.mark(), f.mtime)
+}
+
+func (f *memFile) mark() mark { return mark{size: int64(len(f.data)), inode: f.version} }
 
 // Read gives the whole content as it is now; see Dir.Read.
 func (m *Mem) Read(file File) ([]byte, error) {
@@ -270,11 +304,12 @@ func (m *Mem) Remove(file File) error {
 	}
 	m.scanMu.Lock()
 	defer m.scanMu.Unlock()
+	dir, base := m.dir(m.o.Self), m.o.base(file.Name)
 	m.in.mu.Lock()
-	f, ok := m.in.files[m.path(file.Name)]
+	f, ok := m.in.dirs[dir][base]
 	same := ok && f.mark() == file.mark
 	if same {
-		delete(m.in.files, m.path(file.Name))
+		delete(m.in.dirs[dir], base)
 	}
 	m.in.mu.Unlock()
 	if ok && !same {
