@@ -68,9 +68,12 @@ func (c callee) Do(ctx context.Context, r *exchange.Request) (*exchange.Response
 	if same.IntN(12) == 0 {
 		size = same.IntN(160 << 10)
 	}
+	if w.plan.Streams {
+		size += 20 << 10
+	}
 	resp := &exchange.Response{Status: 200, Fields: exchange.Fields{{Name: "X-Execution", Value: strconv.Itoa(n)}}, Length: int64(size)}
 	data := answer(r.Exchange, n, size)
-	if breaks || dice.IntN(4) == 0 {
+	if breaks || w.plan.Streams || dice.IntN(4) == 0 {
 		resp.Length = -1
 		resp.Fields = append(resp.Fields, exchange.Field{Name: "X-Length", Value: strconv.Itoa(size)})
 		resp.Body = &stream{ctx: ctx, data: data, pause: time.Duration(dice.Int64N(int64(30*time.Millisecond))) + 1, breaks: breaks}

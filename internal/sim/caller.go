@@ -111,6 +111,9 @@ func (c *call) draw() {
 		c.body = w.bytes(w.size())
 	}
 	c.wait = w.between(time.Second, 4*w.plan.DelayMax+time.Minute)
+	if w.plan.Impatient {
+		c.wait = w.between(time.Millisecond, 50*time.Millisecond)
+	}
 	c.want.hangsUp = -1
 	if w.plan.CallersLeave {
 		if w.chance(0.15) {

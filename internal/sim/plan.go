@@ -71,6 +71,8 @@ type Plan struct {
 	Deadlines     bool
 	HoldBack      uint64 // the mover never delivers this message of site 0 to site 1 while there are faults
 	Flood         int    // small messages from site 0 to site 1
+	Streams       bool   // every answer comes in many pieces
+	Impatient     bool   // callers soon cease to wait: answers are stored
 	NoDisturbance bool   // nothing but ordinary delays: every call must succeed
 }
 

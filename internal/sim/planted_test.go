@@ -13,7 +13,7 @@ import (
 var noticed = map[planted.Defect][]string{
 	planted.OldPairAck:  {"acked, not received", "progress", "nothing lost"},
 	planted.NameReuse:   {"name used twice"},
-	planted.Splice:      {"progress", "answer spliced", "outcome"}, // parts that do not fit never make a whole
+	planted.Splice:      {"outcome", "answer spliced", "progress"}, // parts that do not fit make no whole, or a wrong one
 	planted.Rollback:    {"progress", "nothing lost"},
 	planted.Distance:    {"not taken"},
 	planted.IntentLate:  {"call before intent"},

@@ -175,7 +175,8 @@ func planFor(d planted.Defect, seed uint64) Plan {
 	case planted.NameReuse:
 		p.Veteran, p.Lose, p.LoseClock, p.NoDisturbance, p.JumpMost = true, 2, true, false, 60*24*time.Hour
 	case planted.Splice:
-		p.Crash, p.NoDisturbance = 0.02, false
+		p = clean(100)
+		p.Seed, p.NoDisturbance, p.Streams, p.Impatient, p.CrashEvery, p.DownFor = seed, false, true, true, 2*time.Second, 300*time.Millisecond
 	case planted.Rollback:
 		p.Rollback, p.NoDisturbance = 3, false
 	case planted.OldPairAck:
