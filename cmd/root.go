@@ -28,6 +28,7 @@ func commands() []*cobra.Command {
 		in(groupInspect, newExplainCmd()),
 		in(groupExchange, newCancelCmd()),
 		in(groupExchange, newReplayCmd()),
+		in(groupData, newDataCmd()),
 		in(groupKeys, newKeysCmd()),
 		in(groupAdmin, newConfigCmd()),
 		in(groupAdmin, newVersionCmd()),
@@ -45,6 +46,7 @@ const (
 	groupRun      = "run"
 	groupInspect  = "inspect"
 	groupExchange = "exchange"
+	groupData     = "data"
 	groupKeys     = "keys"
 	groupAdmin    = "admin"
 )
@@ -53,6 +55,7 @@ var groups = []*cobra.Group{
 	{ID: groupRun, Title: "Run:"},
 	{ID: groupInspect, Title: "Inspect:"},
 	{ID: groupExchange, Title: "Calls:"},
+	{ID: groupData, Title: "Data:"},
 	{ID: groupKeys, Title: "Keys:"},
 	{ID: groupAdmin, Title: "Admin:"},
 }

@@ -7,11 +7,11 @@ import (
 )
 
 // Roles says which roles a process has. flag is a comma list of ingress and egress; "" leaves it to the
-// sections present. A role without its section is an error, and so is no role at all.
+// sections present. A role without its section is an error, and so is no role at all without a Data API.
 func (c *Config) Roles(flag string) (ingress, egress bool, err error) {
 	if strings.TrimSpace(flag) == "" {
-		if c.Ingress == nil && c.Egress == nil {
-			return false, false, errors.New("the configuration has neither section ingress nor egress; add one of them")
+		if c.Ingress == nil && c.Egress == nil && c.Data.Listen == "" {
+			return false, false, errors.New("the configuration has neither section ingress nor egress, nor data.listen; add one of them")
 		}
 		return c.Ingress != nil, c.Egress != nil, nil
 	}
