@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync"
@@ -89,7 +91,8 @@ func api(t *testing.T, cuts int32, after int64) (*client.Client, *atomic.Int32, 
 func TestTransfersGoOn(t *testing.T) {
 	c, left, _ := api(t, 3, 2<<20)
 	data := noise(9 << 20)
-	s, err := c.Put(t.Context(), bytes.NewReader(data), int64(len(data)), nil)
+	ctx, told := tellsPlace(t.Context())
+	s, err := c.Put(ctx, &begins{Reader: bytes.NewReader(data), then: func() { <-told }}, int64(len(data)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +116,9 @@ func TestTransfersGoOn(t *testing.T) {
 func TestGivesUp(t *testing.T) {
 	c, left, after := api(t, 1<<30, 2<<20)
 	data := noise(9 << 20)
-	begun := &begins{Reader: bytes.NewReader(data), then: func() { after.Store(0) }}
-	if _, err := c.Put(t.Context(), begun, int64(len(data)), nil); err == nil {
+	ctx, told := tellsPlace(t.Context())
+	begun := &begins{Reader: bytes.NewReader(data), then: func() { <-told; after.Store(0) }}
+	if _, err := c.Put(ctx, begun, int64(len(data)), nil); err == nil {
 		t.Error("stored over connections that are cut at once")
 	}
 	if n := 1<<30 - left.Load(); n < 6 {
@@ -123,6 +127,16 @@ func TestGivesUp(t *testing.T) {
 	if err := c.Get(t.Context(), "x", client.Part{Len: -1}, io.Discard, nil); err == nil {
 		t.Error("read over connections that are cut at once")
 	}
+}
+
+// tellsPlace gives a context whose first upload closes the channel when it was told where it can go on: an answer that
+// comes just before its connection is cut may be lost.
+func tellsPlace(ctx context.Context) (context.Context, <-chan struct{}) {
+	told, once := make(chan struct{}), sync.Once{}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+		once.Do(func() { close(told) })
+		return nil
+	}}), told
 }
 
 // begins does something when its first byte is read.
