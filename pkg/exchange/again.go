@@ -29,9 +29,7 @@ func (m *Manager) rows(c *call) []store.Out {
 }
 
 // withdraw takes back what was not acked of a call.
-func (m *Manager) withdraw(s *node.Step, c *call) {
-	s.Withdraw(c.peer, unackedIDs(m.rows(c)))
-}
+func (m *Manager) withdraw(s *node.Step, c *call) { s.Withdraw(c.peer, m.unacked(c)) }
 
 // settle ends what of the request is still on its way when the call ends: a peer that loses its state would make the
 // call again. The rows stay, for a replay.
@@ -40,9 +38,16 @@ func (m *Manager) settle(s *node.Step, c *call) {
 	if l == nil || c.local || c.reqID != 0 && !c.earlier && !l.Holds(c.reqID) {
 		return // the usual case: the ack came with the answer
 	}
-	if ids := unackedIDs(m.rows(c)); len(ids) > 0 {
+	if ids := m.unacked(c); len(ids) > 0 {
 		s.Settle(c.peer, ids)
 	}
+}
+
+// unacked gives the ids of a call's messages that may not be acked, stored or not.
+func (m *Manager) unacked(c *call) frame.Ranges {
+	ids := unackedIDs(m.rows(c))
+	ids.Union(c.ids)
+	return ids
 }
 
 func unackedIDs(rows []store.Out) frame.Ranges {
@@ -61,7 +66,8 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 	if len(rows) == 0 {
 		return // accepted, not yet committed: it goes out as it is
 	}
-	unacked := unackedIDs(rows)
+	unacked := m.unacked(c)
+	c.ids = nil
 	c.earlier = c.mayBeWritten(s.Link(c.peer))
 	c.sent++
 	sent := c.sent
@@ -78,8 +84,11 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 			return
 		}
 		msg := node.Message{Outgoing: link.Outgoing{Kind: r.Kind, Prio: link.Prio(r.Prio), Ref: link.Ref(c.id), Tail: tail}, Keep: true, Must: true}
-		if r.Kind == frame.KindReq {
-			msg.Got = func(id uint64) { c.reqID = id }
+		isReq := r.Kind == frame.KindReq
+		msg.Got = func(id uint64) {
+			if c.ids.Add(id, id); isReq {
+				c.reqID = id
+			}
 		}
 		if err := s.Send(c.peer, msg); err != nil {
 			m.fail(s, c, Problemf(CodeNoPeer, "peer %s is no longer configured", c.peer))

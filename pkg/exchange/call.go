@@ -19,9 +19,10 @@ type call struct {
 	id        ID
 	peer      identity.ID
 	method    string
-	reqID     uint64 // message id of the request; 0 after a restart
-	sent      int    // how often the request was given to the link: the attempt of the newest
-	earlier   bool   // a sending before the newest may have been written
+	reqID     uint64       // message id of the request; 0 after a restart
+	sent      int          // how often the request was given to the link: the attempt of the newest
+	earlier   bool         // a sending before the newest may have been written
+	ids       frame.Ranges // of the messages of the newest sending, where there was another: they may not be stored yet
 	stages    stageTimes
 	recorded  uint8 // stages whose events are stored, a bit each
 	slow      bool  // its stages are stored when it takes long, or were
