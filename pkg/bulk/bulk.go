@@ -36,6 +36,9 @@ type Config struct {
 	// MaxOpen bounds the packs and OpenBytes the bytes that are announced and not settled.
 	MaxOpen   int
 	OpenBytes int64
+	// Apart is from which size in bytes on a pack ends where an offer ends, so that it is what lies together in the store;
+	// 0: packs are filled.
+	Apart int64
 	// MaxHeld bounds the names known to be held by the peer, in number; the oldest are forgotten.
 	MaxHeld int
 }

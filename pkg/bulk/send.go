@@ -111,7 +111,7 @@ func (p *Peer) gather(t *transfer, seq uint64) *pack {
 	limit, n := p.packSize(), 0
 	for _, it := range t.queue {
 		need := it.rec.Size()
-		if len(k.recs) > 0 && k.size+need > limit || len(k.recs) == maxRecords {
+		if len(k.recs) > 0 && k.size+need > limit || len(k.recs) == maxRecords || it.begins && p.cfg.Apart > 0 && k.size >= p.cfg.Apart {
 			break
 		}
 		n++

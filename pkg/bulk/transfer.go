@@ -24,6 +24,7 @@ type item struct {
 	rec    chunk.Record
 	state  itemState
 	again  bool // was in a pack before: verified before it is sent again
+	begins bool // an offer
 	packed uint64
 }
 
@@ -98,11 +99,13 @@ func (p *Peer) Offer(x ID, recs []chunk.Record) (spared int) {
 		p.transfers[x] = t
 	}
 	t.flush = false
+	begins := true
 	for _, r := range recs {
 		if t.items[r.Name] != nil {
 			continue // the same bytes again within one body
 		}
-		it := &item{rec: r}
+		it := &item{rec: r, begins: begins}
+		begins = false
 		t.items[r.Name] = it
 		t.order = append(t.order, it)
 		t.progress.Chunks++

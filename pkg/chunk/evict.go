@@ -146,7 +146,7 @@ func (s *Store) endMostlyDead(ctx context.Context) error {
 	s.mu.Lock()
 	for _, f := range all {
 		if s.cur != nil && f.ID == s.cur.id && f.Live < s.cur.size/2 {
-			s.roll()
+			s.roll(&s.cur)
 			break
 		}
 	}
@@ -186,7 +186,7 @@ func (s *Store) rewrite(ctx context.Context, id int64) error {
 			gone = append(gone, r)
 			continue
 		}
-		if err := s.append(r.Record, raw[HeaderLen:]); err != nil {
+		if err := s.append(&s.cur, r.Record, raw[HeaderLen:]); err != nil {
 			return err
 		}
 	}

@@ -84,7 +84,7 @@ func (s *Store) dropEmpty(ctx context.Context) ([]File, error) {
 
 // takeUp goes on writing to the newest file if it has much room left; what lies behind the rows was never told of.
 func (s *Store) takeUp(f File) error {
-	if f.Size > s.fileMax()/2 || s.sizes[f.ID] < f.Size {
+	if s.o.Closed || f.Size > s.fileMax()/2 || s.sizes[f.ID] < f.Size {
 		return nil
 	}
 	file, err := s.d.reopen(f.ID)

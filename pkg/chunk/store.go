@@ -14,6 +14,8 @@ type StoreOptions struct {
 	// MaxBytes bounds the store's files in bytes: 10 GiB, or a fifth of the disk where that is less. While files are
 	// rewritten it may be passed by the length of one.
 	MaxBytes int64
+	// Closed has no record added to a file of an earlier run: such a file may be linked elsewhere (LinkAlone).
+	Closed bool
 	// Now is the clock by which use is noted: time.Now.
 	Now func() time.Time
 }
@@ -50,6 +52,7 @@ type Store struct {
 
 	mu      sync.Mutex
 	cur     *tail           // takes records; nil: none yet
+	runs    map[*Run]bool   // each may have a file of its own
 	old     []*tail         // written and not synced
 	size    int64           // of all files, in bytes
 	sizes   map[int64]int64 // of each
@@ -113,7 +116,7 @@ func openOn(ctx context.Context, d disk, idx Index, o StoreOptions) (*Store, err
 			o.MaxBytes = min(o.MaxBytes, total/diskShare)
 		}
 	}
-	s := &Store{d: d, idx: idx, o: o, files: newFiles(d), pending: map[key]*write{}, touched: map[Name]bool{}, owners: map[Owner][]Name{},
+	s := &Store{d: d, idx: idx, o: o, files: newFiles(d), pending: map[key]*write{}, runs: map[*Run]bool{}, touched: map[Name]bool{}, owners: map[Owner][]Name{},
 		needed: map[Name]int{}, sizes: map[int64]int64{},
 		syncing: make(chan struct{}, 1), freeing: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -145,7 +148,7 @@ func (s *Store) Close() error {
 	for _, t := range s.tails() {
 		err = errors.Join(err, t.file.Close())
 	}
-	s.cur, s.old = nil, nil
+	s.cur, s.old, s.runs = nil, nil, nil
 	s.files.close()
 	<-s.syncing
 	<-s.freeing
@@ -154,16 +157,25 @@ func (s *Store) Close() error {
 
 // tails gives all files that are open for writing. Called with the lock held.
 func (s *Store) tails() []*tail {
-	if s.cur == nil {
-		return s.old
+	all := s.old[:len(s.old):len(s.old)]
+	for r := range s.runs {
+		if r.cur != nil {
+			all = append(all, r.cur)
+		}
 	}
-	return append(s.old[:len(s.old):len(s.old)], s.cur)
+	if s.cur != nil {
+		all = append(all, s.cur)
+	}
+	return all
 }
 
 // Put keeps a ciphertext: it is there for readers at once, and durable after Sync. A chunk that is here already is no
 // error. The bytes are not checked against the hash; whoever got them from outside has verified them. ErrFull says that
 // there is no room although everything that may go is gone.
-func (s *Store) Put(r Record, ct []byte) error {
+func (s *Store) Put(r Record, ct []byte) error { return s.put(&s.cur, r, ct) }
+
+// put is Put into one of the files that take records.
+func (s *Store) put(into **tail, r Record, ct []byte) error {
 	if !r.Valid() || int64(len(ct)) != r.Len {
 		return fmt.Errorf("chunk store: %w: record of %d bytes with %d", ErrDamaged, r.Len, len(ct))
 	}
@@ -181,18 +193,18 @@ func (s *Store) Put(r Record, ct []byte) error {
 	if err := s.makeRoom(r.Size()); err != nil {
 		return err
 	}
-	return s.append(r, ct)
+	return s.append(into, r, ct)
 }
 
 // append writes a record behind the others and leaves it pending.
-func (s *Store) append(r Record, ct []byte) error {
+func (s *Store) append(into **tail, r Record, ct []byte) error {
 	s.mu.Lock()
 	if old := s.pending[keyOf(r)]; old != nil { // another was quicker
 		s.mu.Unlock()
 		<-old.done
 		return old.err
 	}
-	t, err := s.reserve(r.Size())
+	t, err := s.reserve(into, r.Size())
 	if err != nil {
 		s.mu.Unlock()
 		return s.diskError(err)
@@ -217,32 +229,33 @@ func (s *Store) append(r Record, ct []byte) error {
 }
 
 // reserve gives the file that takes n more bytes, which end at its size. Called with the lock held.
-func (s *Store) reserve(n int64) (*tail, error) {
+func (s *Store) reserve(into **tail, n int64) (*tail, error) {
 	if s.closed {
 		return nil, errStoreClosed
 	}
-	if s.cur != nil && s.cur.size > 0 && s.cur.size+n > s.fileMax() {
-		s.roll()
+	if t := *into; t != nil && t.size > 0 && t.size+n > s.fileMax() {
+		s.roll(into)
 	}
-	if s.cur == nil {
+	if *into == nil {
 		f, err := s.d.create(s.next)
 		if err != nil {
 			return nil, err
 		}
-		s.cur = &tail{id: s.next, file: f, fresh: true}
+		*into = &tail{id: s.next, file: f, fresh: true}
 		s.next++
 	}
-	s.cur.size += n
+	t := *into
+	t.size += n
 	s.size += n
-	s.sizes[s.cur.id] = s.cur.size
-	return s.cur, nil
+	s.sizes[t.id] = t.size
+	return t, nil
 }
 
-// roll ends the file that takes records. Called with the lock held.
-func (s *Store) roll() {
-	if s.cur != nil {
-		s.old = append(s.old, s.cur)
-		s.cur = nil
+// roll ends a file that takes records. Called with the lock held.
+func (s *Store) roll(from **tail) {
+	if *from != nil {
+		s.old = append(s.old, *from)
+		*from = nil
 	}
 }
 

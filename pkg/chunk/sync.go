@@ -112,7 +112,10 @@ func (s *Store) settle(rows []Row) {
 // Called by whoever holds syncing.
 func (s *Store) rescue() {
 	s.mu.Lock()
-	s.roll()
+	s.roll(&s.cur)
+	for r := range s.runs {
+		s.roll(&r.cur)
+	}
 	bad := s.old
 	s.old = nil
 	var waiting []*write
@@ -132,7 +135,7 @@ func (s *Store) rescue() {
 		s.mu.Unlock()
 		raw := buf[:w.row.Size()]
 		if _, err := bad[i].file.ReadAt(raw, w.row.At); err == nil && w.row.Verify(raw[HeaderLen:]) == nil {
-			_ = s.append(w.row.Record, raw[HeaderLen:]) // an error means: not here
+			_ = s.append(&s.cur, w.row.Record, raw[HeaderLen:]) // an error means: not here
 		}
 	}
 	for _, t := range bad {

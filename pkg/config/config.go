@@ -33,6 +33,7 @@ type Pipe struct {
 	FileMode   string        `mapstructure:"file_mode"`
 	DirMode    string        `mapstructure:"dir_mode"`
 	Fsync      bool          `mapstructure:"fsync"`
+	Private    bool          `mapstructure:"private"`
 	Consume    string        `mapstructure:"consume"` // remove or keep
 	Settle     time.Duration `mapstructure:"settle"`
 	PollMin    time.Duration `mapstructure:"poll_min"`

@@ -106,6 +106,8 @@ type Config struct {
 	// Chunks keeps long bodies, Sealer seals those for a peer. Nil: bodies travel in messages alone.
 	Chunks Chunks
 	Sealer func(peer identity.ID) (*chunk.Sealer, error)
+	// Apart begins a run of chunks that lie together in the store, for packs that are linked into the pipe. Nil: none.
+	Apart func() Run
 	// Signed are the peers with whom content must be readable on its way: bodies travel as plain chunks alone. Sealer gives
 	// a plain one for them.
 	Signed map[identity.ID]bool

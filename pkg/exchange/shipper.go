@@ -38,6 +38,7 @@ type shipper struct {
 
 	mu      sync.Mutex
 	batch   shipment
+	apart   Run   // takes the chunks of the batch; nil: none came, or they go where all others do
 	through int64 // bytes that are in shipments
 	eager   int64 // up to here each chunk travels at once
 	start   int64 // offset of the first byte within the body
@@ -65,7 +66,7 @@ func newShipper(ctx context.Context, m *Manager, sealer *chunk.Sealer, o chunk.W
 
 // newLister is a shipper of chunks that are stored already.
 func newLister(ctx context.Context, m *Manager, peer identity.ID, id ID) *shipper {
-	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, queue: make(chan shipment, 1), over: make(chan struct{})}
+	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, length: -1, queue: make(chan shipment, 1), over: make(chan struct{})}
 	go p.run()
 	return p
 }
@@ -76,19 +77,29 @@ func (p *shipper) take(e chunk.Entry, r chunk.Record, ct []byte) error {
 		return nil
 	}
 	p.m.cfg.Chunks.Pin(p.owner, []chunk.Name{r.Name})
-	if err := p.m.cfg.Chunks.Put(r, ct); err != nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	if err := p.put(r, ct); err != nil {
 		return err
 	}
-	return p.add(e, r)
+	return p.gather(e, r)
 }
 
-// add takes a chunk that is stored into the shipment that is gathered.
+// add takes a chunk that is stored already into the shipment that is gathered.
 func (p *shipper) add(e chunk.Entry, r chunk.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return p.err
 	}
+	return p.gather(e, r)
+}
+
+// gather adds a chunk to the shipment, and ships it when it is large enough. Called with the lock held.
+func (p *shipper) gather(e chunk.Entry, r chunk.Record) error {
 	b := &p.batch
 	e.Num = int64(len(b.entries)) // each message has a map of its own
 	b.entries, b.recs, b.names = append(b.entries, e), append(b.recs, r), append(b.names, r.Name)
@@ -98,6 +109,33 @@ func (p *shipper) add(e chunk.Entry, r chunk.Record) error {
 		return nil
 	}
 	return p.ship()
+}
+
+// Run takes the chunks of one shipment, so that they lie together; chunk.Run does.
+type Run interface {
+	Put(r chunk.Record, ct []byte) error
+	// End says that the shipment is whole.
+	End()
+}
+
+// put stores a chunk: in a file of the shipment's own where that is of use, and the body is not known to be short. Called
+// with the lock held.
+func (p *shipper) put(r chunk.Record, ct []byte) error {
+	if p.m.cfg.Apart == nil || p.length >= 0 && p.length < shipLeast {
+		return p.m.cfg.Chunks.Put(r, ct)
+	}
+	if p.apart == nil {
+		p.apart = p.m.cfg.Apart()
+	}
+	return p.apart.Put(r, ct)
+}
+
+// endApart lets nothing more into the shipment's own file. Called with the lock held.
+func (p *shipper) endApart() {
+	if p.apart != nil {
+		p.apart.End()
+		p.apart = nil
+	}
 }
 
 // enough is how many bytes make a shipment: few at the beginning and, where the length is known, at the end, so that the
@@ -117,6 +155,7 @@ func (p *shipper) ship() error {
 		return nil
 	}
 	p.batch = shipment{offset: p.start + p.through}
+	p.endApart()
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	select {
@@ -150,6 +189,7 @@ func (p *shipper) close() (int64, error) {
 	if err == nil {
 		err = p.ship()
 	}
+	p.endApart()
 	p.mu.Unlock()
 	close(p.queue)
 	<-p.over
@@ -176,6 +216,9 @@ func (p *shipper) abort() {
 	if p.w != nil {
 		p.w.Abort()
 	}
+	p.mu.Lock()
+	p.endApart()
+	p.mu.Unlock()
 	close(p.queue)
 	<-p.over
 }

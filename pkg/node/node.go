@@ -74,6 +74,8 @@ type Options struct {
 	Store  Store
 	// Chunks keeps what travels in packs; nil: nothing does.
 	Chunks Chunks
+	// Links has packs linked and moved instead of copied; nil: they are copied.
+	Links *Links
 	// Bulk is a template for packs.
 	Bulk   bulk.Config
 	Link   link.Config

@@ -33,10 +33,26 @@ var packBuffers = sync.Pool{New: func() any { b := make([]byte, chunk.HeaderLen+
 // readsAtOnce is how many packs are read at once.
 const readsAtOnce = 2
 
-// writePack copies a pack out of the chunk store into the pipe.
+// writePack puts a pack into the pipe.
 func (n *Node) writePack(ctx context.Context, w PackWrite) {
 	var damaged []chunk.Name
-	err := n.opt.Pipe.PutStream(ctx, w.Name, w.Size(), func(out io.Writer) error {
+	linked, err := n.linkPack(ctx, w)
+	if !linked && err == nil {
+		damaged, err = n.copyOut(ctx, w)
+	}
+	if errors.Is(err, pipe.ErrExists) && w.Pack.Verify {
+		err = nil // written by an earlier run, which did not live to note it
+	}
+	if err != nil && ctx.Err() == nil {
+		level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[w.Peer].Name) }
+		n.reader.quiet.trouble(level, time.Now(), w.Name.String(), "cannot write a pack to the outbox; trying again", err)
+	}
+	n.tell(ctx, func(now time.Time) { n.core.PackWritten(now, w, err, damaged) })
+}
+
+// copyOut copies a pack out of the chunk store, record by record; damaged are those that are not there as they were.
+func (n *Node) copyOut(ctx context.Context, w PackWrite) (damaged []chunk.Name, err error) {
+	err = n.opt.Pipe.PutStream(ctx, w.Name, w.Size(), func(out io.Writer) error {
 		if w.Bare {
 			out = &headless{w: out, recs: w.Pack.Records}
 		}
@@ -44,7 +60,7 @@ func (n *Node) writePack(ctx context.Context, w PackWrite) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			err := n.opt.Chunks.WriteRecord(ctx, out, r, w.Pack.Verify)
+			err = n.opt.Chunks.WriteRecord(ctx, out, r, w.Pack.Verify)
 			if errors.Is(err, chunk.ErrDamaged) || errors.Is(err, chunk.ErrMissing) {
 				damaged = append(damaged, r.Name)
 			}
@@ -54,14 +70,7 @@ func (n *Node) writePack(ctx context.Context, w PackWrite) {
 		}
 		return nil
 	})
-	if errors.Is(err, pipe.ErrExists) && w.Pack.Verify {
-		err = nil // written by an earlier run, which did not live to note it
-	}
-	if err != nil && ctx.Err() == nil {
-		level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[w.Peer].Name) }
-		n.reader.quiet.trouble(level, time.Now(), w.Name.String(), "cannot write a pack to the outbox; trying again", err)
-	}
-	n.tell(ctx, func(now time.Time) { n.core.PackWritten(now, w, err, damaged) })
+	return damaged, err
 }
 
 // readPack copies what is good in a pack into the chunk store.
@@ -97,6 +106,9 @@ func (n *Node) copyPack(ctx context.Context, f pipe.File, r PackRead) (res PackR
 		return res, err
 	}
 	defer c.Close()
+	if res, done, err := n.adoptPack(ctx, f, c, r); done || err != nil {
+		return res, err
+	}
 	var src io.ReaderAt = c
 	size := c.Size()
 	if r.Bare {

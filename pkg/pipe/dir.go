@@ -87,6 +87,11 @@ func (d *Dir) prepare() error {
 			return d.folderError("make", p, err)
 		}
 	}
+	if d.o.Private {
+		if err := d.checkPrivate(); err != nil {
+			return err
+		}
+	}
 	return d.clearParts()
 }
 

@@ -84,6 +84,11 @@ type Options struct {
 	DirMode  fs.FileMode // of folders made; 0: 2770 (set group id). Ignored on Windows
 	Fsync    bool        // sync file and folder before Put returns
 
+	// Private says that nobody but this user writes in the folders, so that packs may be linked into the outbox and moved out
+	// of the inbox (Link, TakeOver). OpenDir refuses it where that is not so; folders and files are then made without write
+	// permission for others.
+	Private bool
+
 	Keep bool // leave handled files in the inbox and remember them
 
 	Settle           time.Duration // how long a file must be still to count as settled; 0: 5 s; doubles by itself up to MaxSettle
@@ -113,6 +118,9 @@ func (o Options) checked() (Options, error) {
 	o.Settle = orDefault(o.Settle, defaultSettle)
 	o.PollMin = orDefault(o.PollMin, defaultPollMin)
 	o.PollMax = max(orDefault(o.PollMax, defaultPollMax), o.PollMin)
+	if o.Private {
+		o.FileMode, o.DirMode = o.FileMode&^writable, o.DirMode&^writable
+	}
 	o.MaxFile = orDefault(o.MaxFile, defaultMaxFile)
 	o.ScanFiles = orDefault(o.ScanFiles, defaultScanFiles)
 	o.ScanBytes = orDefault(o.ScanBytes, defaultScanBytes)

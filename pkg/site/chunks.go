@@ -30,7 +30,7 @@ func (s *Site) openChunks() (err error) {
 		s.seals[p.ID] = chunk.NewSealer(chunk.Secret(secret.Reveal()))
 	}
 	s.chunks, err = chunk.OpenStore(context.Background(), filepath.Join(s.cfg.StateDir, chunksFolder), s.db,
-		chunk.StoreOptions{MaxBytes: int64(s.cfg.Chunks.MaxBytes)})
+		chunk.StoreOptions{MaxBytes: int64(s.cfg.Chunks.MaxBytes), Closed: s.cfg.Pipe.Private})
 	return err
 }
 

@@ -177,7 +177,7 @@ func (s *Site) openPipe() error {
 	}
 	s.pipe, err = pipe.OpenDir(pipe.Options{Self: s.self.ID(), Peers: ids, Outbox: p.Outbox, Inbox: p.Inbox, TempDir: p.TempDir,
 		QuarantineDir: quarantine, Flat: p.Layout == "flat", Suffix: p.Suffix, FileMode: fileMode, DirMode: dirMode,
-		Fsync: p.Fsync, Keep: p.Consume == "keep", Settle: p.Settle, PollMin: p.PollMin, PollMax: p.PollMax, MaxFile: int64(p.MaxFile),
+		Fsync: p.Fsync, Private: p.Private, Keep: p.Consume == "keep", Settle: p.Settle, PollMin: p.PollMin, PollMax: p.PollMax, MaxFile: int64(p.MaxFile),
 		ScanFiles: p.ScanFiles, ScanBytes: int64(p.ScanBytes), QuarantineBytes: int64(p.Quarantine)})
 	if err != nil {
 		return err
@@ -198,8 +198,14 @@ func (s *Site) buildNode() error {
 		}
 	}
 	cfg := s.cfg
+	packs := bulk.Config{MaxPack: int64(cfg.Pipe.MaxFile)}
+	var links *node.Links
+	if cfg.Pipe.Private {
+		packs.Apart = 1 << 20
+		links = &node.Links{Pipe: s.pipe, Chunks: s.chunks}
+	}
 	s.node = node.New(node.Options{Self: s.self.ID(), Peers: peers, Opener: opener, Pipe: s.pipe, Store: s.db,
-		Chunks: s.chunks, Bulk: bulk.Config{MaxPack: int64(cfg.Pipe.MaxFile)},
+		Chunks: s.chunks, Links: links, Bulk: packs,
 		Log: s.log.With().Str("component", "node").Logger(),
 		Link: link.Config{Caps: exchange.Caps(true), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
 			MaxFiles: cfg.Pipe.MaxFiles, MaxFile: int64(cfg.Pipe.MaxFile), Pipe: strings.ToValidUTF8(cfg.Pipe.Outbox, "?"),
@@ -208,6 +214,9 @@ func (s *Site) buildNode() error {
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
 		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
 	mc.Chunks, mc.Sealer, mc.Signed = s.chunks, s.chunkSealer, s.signed
+	if cfg.Pipe.Private {
+		mc.Apart = func() exchange.Run { return s.chunks.Begin() }
+	}
 	if err := s.boundResults(&mc); err != nil {
 		return err
 	}

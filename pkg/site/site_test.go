@@ -30,13 +30,19 @@ type running struct {
 // pair starts two sites with default settings that share two folders; calls to the first are answered by callee.
 func pair(t testing.TB, callee http.Handler) (a, b *running) {
 	t.Helper()
+	return pairWith(t, callee, "outbox: ./ab, inbox: ./ba", "outbox: ./ba, inbox: ./ab")
+}
+
+// pairWith starts two sites with these pipes.
+func pairWith(t testing.TB, callee http.Handler, pipeA, pipeB string) (a, b *running) {
+	t.Helper()
 	srv := httptest.NewServer(callee)
 	t.Cleanup(srv.Close)
 	dir := t.TempDir()
 	conf := map[string]string{
-		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./ba}\npeers: [{name: site-b, keys: ./b.jwks}]\n" +
+		"a": "name: site-a\nstate_dir: ./a\npipe: {" + pipeA + "}\npeers: [{name: site-b, keys: ./b.jwks}]\n" +
 			"ingress: {listen: '127.0.0.1:0', routes: [{path: /, peer: site-b, upstream: orders}]}\n",
-		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./ab}\npeers: [{name: site-a, keys: ./a.jwks}]\n" +
+		"b": "name: site-b\nstate_dir: ./b\npipe: {" + pipeB + "}\npeers: [{name: site-a, keys: ./a.jwks}]\n" +
 			"egress: {upstreams: [{name: orders, url: '" + srv.URL + "', peers: [site-a], concurrency: 256}]}\n",
 	}
 	for n, text := range conf {

@@ -88,6 +88,7 @@ type pair struct {
 // pairOf says how a pair differs from one with default settings that shares two folders.
 type pairOf struct {
 	callee string // URL
+	pipe   string // further keys of both pipes, ", key: value"
 	mover  bool   // each site has folders of its own; a mover is to carry between ab and ba-in, ba and ab-in
 	site   string // further top-level lines of both
 	route  string // further keys of the route, ", key: value"
@@ -108,9 +109,9 @@ func (b *bed) startPair(name string, of pairOf) (*pair, error) {
 		in = map[string]string{"a": "ba-in", "b": "ab-in"}
 	}
 	conf := map[string]string{
-		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./" + in["a"] + "}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: error}\n" + of.site +
+		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./" + in["a"] + of.pipe + "}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: error}\n" + of.site +
 			"ingress: {listen: '" + addr + "', routes: [{path: /, peer: site-b, upstream: orders" + of.route + "}]}\n",
-		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./" + in["b"] + "}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: error}\n" + of.site +
+		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./" + in["b"] + of.pipe + "}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: error}\n" + of.site +
 			"egress: {upstreams: [{name: orders, url: '" + of.callee + "', peers: [site-a], concurrency: 256}]}\n",
 	}
 	for n, text := range conf {

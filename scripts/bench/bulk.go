@@ -49,19 +49,28 @@ func bulk(mib int, alone bool) error {
 	if err != nil {
 		return err
 	}
+	private, err := b.startPair("private", pairOf{callee: "http://" + addr, pipe: ", private: true"})
+	if err != nil {
+		return err
+	}
 	idle, err := smallP50(p.url, 200, nil)
 	if err != nil {
 		return err
 	}
 
 	if alone {
-		return p.uploadAlone(size, body)
+		fmt.Println("default settings")
+		if err := p.uploadAlone(size, body); err != nil {
+			return err
+		}
+		fmt.Println("pipe.private")
+		return private.uploadAlone(size, body)
 	}
 	copied, err := bestCopy(body, filepath.Join(dir, "copy"))
 	if err != nil {
 		return err
 	}
-	var proxies, hoft time.Duration
+	var proxies, hoft, linked time.Duration
 	for range 3 { // best of three, in turn, so that all see the same machine
 		if proxies, err = better(proxies, func() (time.Duration, error) { return upload(proxied, body) }); err != nil {
 			return err
@@ -72,14 +81,19 @@ func bulk(mib int, alone bool) error {
 		if hoft, err = better(hoft, func() (time.Duration, error) { return upload(p.url, body) }); err != nil {
 			return err
 		}
+		if linked, err = better(linked, func() (time.Duration, error) { return upload(private.url, body) }); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("%d MiB of random data, from the first byte of the upload until the callee has answered; best of three in turn\n", mib)
 	row := func(what string, d time.Duration) {
-		fmt.Printf("%-40s %8.2f s %8.0f MB/s   hoft's rate is %.2f of it\n", what, d.Seconds(), float64(size)/1e6/d.Seconds(), d.Seconds()/hoft.Seconds())
+		fmt.Printf("%-40s %8.2f s %8.0f MB/s   hoft's rate is %.2f of it, with pipe.private %.2f\n", what, d.Seconds(), float64(size)/1e6/d.Seconds(),
+			d.Seconds()/hoft.Seconds(), d.Seconds()/linked.Seconds())
 	}
 	row("cp + fsync", copied)
 	row("two Go reverse proxies in a row", proxies)
 	row("hoft, shared folder, default settings", hoft)
+	row("hoft, the same with pipe.private", linked)
 	if d, err := nncp(dir, body); err != nil {
 		fmt.Printf("NNCP (Debian: nncp) was not measured: %v\n", err)
 	} else {

@@ -1,0 +1,153 @@
+package pipe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/hoft/hoft/pkg/frame"
+)
+
+// ErrNoLink says that a file cannot enter or leave the pipe by its name alone: it is on another file system, or not this
+// user's. Copy it.
+var ErrNoLink = errors.New("cannot be linked or moved: copy it")
+
+// writable are the bits of a mode by which others could write.
+const writable = 0o022
+
+// Link publishes a file of size bytes that lies at path, by a further name for it: nothing is copied, and neither may be
+// written to from now on. It needs Options.Private. Errors as of Put, and ErrNoLink.
+func (d *Dir) Link(n frame.Name, size int64, path string) error {
+	if err := d.admitSize(n, size); err != nil {
+		return wrap("link", n.String(), err)
+	}
+	if err := d.link(n, size, path); err != nil {
+		return wrap("link", n.String(), err)
+	}
+	d.own.add(n.Recipient, 1)
+	d.pace.busy()
+	return nil
+}
+
+func (d *Dir) link(n frame.Name, size int64, path string) error {
+	dst, err := d.outbox[n.Recipient].get(true)
+	if err != nil {
+		return err
+	}
+	if err := d.private(dst); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoLink, err)
+	}
+	src, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	fi, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Size() != size || !fi.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s has %d bytes, want %d", ErrNoLink, path, fi.Size(), size)
+	}
+	if err := setFileMode(src, d.o.FileMode); err != nil {
+		return err
+	}
+	return linkNew(path, dst, d.o.base(n))
+}
+
+// TakeOver moves a file of the inbox to a path outside the pipe, where nothing may be yet. c is what Open gave of it, and
+// what the caller has read. It needs Options.Private. ErrNoLink: the file is left where it is, to be copied; ErrGone and
+// ErrChanged as of Remove.
+func (d *Dir) TakeOver(file File, c Content, to string) error {
+	if err := d.takeOver(file, c, to); err != nil {
+		return wrap("take over", file.Name.String(), err)
+	}
+	return nil
+}
+
+func (d *Dir) takeOver(file File, c Content, to string) error {
+	open, ok := c.(*fileContent)
+	if !ok || d.o.Keep {
+		return ErrNoLink
+	}
+	d.scanMu.Lock()
+	defer d.scanMu.Unlock()
+	f, err := d.inbox.get(false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.private(f); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoLink, err)
+	}
+	base := d.o.base(file.Name)
+	fi, err := f.lstatRegular(base)
+	if err != nil {
+		return err
+	}
+	read, err := open.Stat()
+	if err != nil {
+		return err
+	}
+	if markOf(fi) != file.mark || !os.SameFile(fi, read) {
+		return ErrChanged
+	}
+	if !ownedHere(fi) || fi.Mode()&writable != 0 {
+		return fmt.Errorf("%w: others may write to it", ErrNoLink)
+	}
+	if err := moveOut(f, base, to); err != nil {
+		return err
+	}
+	d.track.removed(file)
+	return nil
+}
+
+// checkPrivate refuses Options.Private where others reach the folders.
+func (d *Dir) checkPrivate() error {
+	for _, p := range d.folders() {
+		f, err := p.get(false)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // made by the mover later, and looked at then
+		}
+		if err == nil {
+			err = d.private(f)
+		}
+		if err != nil {
+			e := d.folderError("keep to itself", p, err).(*FolderError)
+			e.Mend = "with pipe.private the folder must be hoft's user's own, on a local disk, and nobody else may write in it (chmod go-w); or set pipe.private: false"
+			return e
+		}
+	}
+	return nil
+}
+
+// folders are all places where files of the pipe lie.
+func (d *Dir) folders() []*place {
+	all := []*place{d.outTop, d.inTop, d.inbox}
+	for _, p := range d.outbox {
+		all = append(all, p)
+	}
+	return all
+}
+
+// private says why a folder is not this user's alone to write in; nil: it is. Looked at each time, for a folder may be
+// exchanged or opened to others at any time.
+func (d *Dir) private(f *folder) error {
+	if !d.o.Private {
+		return errors.New("pipe.private is not set")
+	}
+	fi, err := f.self.Stat()
+	if err != nil {
+		return err
+	}
+	if !ownedHere(fi) {
+		return errors.New("it belongs to another user")
+	}
+	if fi.Mode()&writable != 0 {
+		return errors.New("others may write in it")
+	}
+	return localDisk(f.self)
+}
