@@ -9,6 +9,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/admin"
 	"github.com/hoft/hoft/pkg/admin/inspect"
+	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
 )
 
@@ -252,7 +253,11 @@ func (s *screen) side(d *inspect.Side) {
 	} else if d.Problem != "" {
 		answer = "no answer"
 	}
-	s.say(1, "request body %s; %s, %s", admin.Bytes(d.ReqBytes), answer, admin.Bytes(d.ResBytes))
+	if d.Upstream == exchange.FetchUpstream {
+		s.say(1, "stored data, fetched for a client here: %s", admin.Bytes(d.ResBytes))
+	} else {
+		s.say(1, "request body %s; %s, %s", admin.Bytes(d.ReqBytes), answer, admin.Bytes(d.ResBytes))
+	}
 	if len(d.Stages) == 0 { // the callees' side keeps no times of stages
 		s.say(2, "%s  arrived", d.Created.UTC().Format(clock))
 	}

@@ -172,6 +172,7 @@ type Bulk struct {
 	ChunksBad      uint64 `json:"chunks_bad"` // came, and were not as announced
 	Probes         uint64 `json:"probes"`
 	Wants          uint64 `json:"wants"`
+	Fetches        uint64 `json:"fetches"`      // chunks of stored data that the peer was asked for
 	Spurious       uint64 `json:"spurious"`     // packs that were given up and came after all
 	BadMessages    uint64 `json:"bad_messages"` // of the peer about packs, that could not be handled
 }

@@ -82,7 +82,7 @@ func (s *Server) KeepFor(ctx context.Context, m *chunk.Map, peer string) (time.T
 	if ttl <= 0 {
 		ttl = sentFor
 	}
-	until := s.now().Add(ttl)
+	until := s.now().Add(ttl).Truncate(time.Second)
 	if len(m.Entries) == 0 {
 		return until, nil
 	}

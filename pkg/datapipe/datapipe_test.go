@@ -194,7 +194,7 @@ func TestPeerIsAway(t *testing.T) {
 		t.Errorf("asked again: %v, %v instead of %v", err, again, id)
 	}
 	st, err := b.m.State(t.Context(), id)
-	if err != nil || st.State != exchange.StateRunning || st.Peer != "site-a" || st.Owner != "token" || st.Target != "" || !st.Local {
+	if err != nil || st.State != exchange.StateRunning || st.Peer != "site-a" || st.Owner != "token" || st.Target != "/data/1048576-37748735" || !st.Local {
 		t.Fatalf("%v, %+v", err, st)
 	}
 	b.crash()
@@ -219,7 +219,7 @@ func TestPeerIsAway(t *testing.T) {
 	if err := b.m.Await(t.Context(), id, longWait); err != nil {
 		t.Fatal(err)
 	}
-	if st, err = b.m.State(t.Context(), id); err != nil || st.State != exchange.StateSucceeded || st.ResBytes != r.N {
+	if st, err = b.m.State(t.Context(), id); err != nil || st.State != exchange.StateSucceeded || st.ResBytes != r.N || st.Status != 200 {
 		t.Fatalf("%v, %+v", err, st)
 	}
 	events, err := b.m.Events(t.Context(), id, 0, 100)

@@ -40,6 +40,8 @@ type fetch struct {
 	asks    int
 	asked   bool
 	got     int64 // bytes of data that came
+	here    int64 // bytes of data that are here, of whole chunks
+	length  int64 // bytes of the range
 
 	mu   sync.Mutex
 	told news
@@ -50,7 +52,8 @@ type fetch struct {
 type wish struct {
 	hsh     chunk.Sum
 	len     int64
-	at      int // place of the peer that was asked last
+	data    int64 // of them of the data itself: none for a node
+	at      int   // place of the peer that was asked last
 	refused map[identity.ID]bool
 }
 
@@ -83,6 +86,7 @@ func (f *fetch) tell(fn func(*news)) {
 // run returns when n bytes from byte off on are here, and pinned for the owner. ErrNobody says that a chunk is not to
 // be had; chunk.ErrMap that the map is wrong.
 func (f *fetch) run(ctx context.Context, m chunk.Map, off, n int64) error {
+	f.length = n
 	ready := make(chan struct{})
 	if err := f.p.loop.Do(func(*node.Step) {
 		f.p.fetches[f.id] = f
@@ -174,22 +178,23 @@ func (f *fetch) want(ctx context.Context, e *chunk.Entry) error {
 	}
 	f.p.o.Chunks.Pin(f.owner, []chunk.Name{name}) // before the look: what is here now stays
 	f.names = append(f.names, name)
+	size, data := e.Len, e.Len
+	if e.Lvl > 0 {
+		size, data = chunk.MaxChunk, 0 // of the node itself
+	}
 	if f.p.o.Chunks.Holds(chunk.Record{Name: name, Hsh: e.Hsh}) {
+		f.here += data
 		return nil
 	}
 	if len(f.peers) == 0 {
 		return ErrNobody
-	}
-	size := e.Len
-	if e.Lvl > 0 {
-		size = chunk.MaxChunk // of the node itself
 	}
 	if f.bytes+size > windowBytes || len(f.missing) >= windowChunks {
 		if err := f.drain(ctx, windowBytes/2); err != nil {
 			return err
 		}
 	}
-	f.missing[name] = &wish{hsh: e.Hsh, len: size, refused: map[identity.ID]bool{}}
+	f.missing[name] = &wish{hsh: e.Hsh, len: size, data: data, refused: map[identity.ID]bool{}}
 	f.bytes += size
 	f.queue(0, bulk.Wish{Name: name, Hsh: e.Hsh})
 	if f.asks >= askChunks {
@@ -266,10 +271,13 @@ func (f *fetch) hear() (moved bool, err error) {
 		here = append(here, n)
 		delete(f.missing, n)
 		f.bytes -= w.len
-		f.got += w.len
+		f.got += w.data
+		f.here += w.data
 	}
 	if len(here) > 0 {
+		done := min(f.here, f.length)
 		err = f.p.loop.Do(func(s *node.Step) {
+			f.p.Reached(f.id, done)
 			for _, peer := range f.peers {
 				s.Satisfied(peer, f.id, here)
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -120,7 +121,8 @@ func (p *Pipe) begin(ctx context.Context, j *job, r *Request, text []byte, peers
 	j.stop = stop
 	begun := make(chan *exchange.Problem, 1)
 	err := p.loop.Do(func(s *node.Step) {
-		if problem := p.Begin(s, &exchange.Local{ID: j.id, Peer: peers[0], Owner: r.Owner, Client: r.Client, Size: r.N, Stop: stop}); problem != nil {
+		if problem := p.Begin(s, &exchange.Local{ID: j.id, Peer: peers[0], Owner: r.Owner, Client: r.Client, Stop: stop,
+			Target: fmt.Sprintf("/data/%d-%d", r.Off, r.Off+r.N-1)}); problem != nil {
 			begun <- problem
 			return
 		}

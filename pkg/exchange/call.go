@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"net/http"
 	"slices"
 	"time"
 	"unique"
@@ -301,6 +302,9 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	}
 	if c.head != nil {
 		patch.Status = &c.head.Status
+	} else if c.local && p == nil {
+		patch.Status = new(int)
+		*patch.Status = http.StatusOK
 	}
 	if p != nil {
 		patch.Problem, patch.Detail = &p.Code, &p.Detail

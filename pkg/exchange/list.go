@@ -70,6 +70,9 @@ func (m *Manager) refresh(ctx context.Context, states []*State) error {
 		for _, st := range states {
 			if c := m.calls[st.ID]; c != nil && st.State == StateRunning {
 				st.Stage, st.Stages = c.shownStage(), c.stages.times()
+				if c.local {
+					st.ResBytes = int64(c.have.Count())
+				}
 			}
 		}
 	})

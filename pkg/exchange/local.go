@@ -20,7 +20,7 @@ type Local struct {
 	Peer   identity.ID // who is asked first
 	Owner  string      // the client's name, "" if anonymous
 	Client string      // its address
-	Size   int64       // bytes of data
+	Target string      // what it is about, for people; no secret
 	// Stop is called in the loop when it was canceled.
 	Stop func()
 }
@@ -35,7 +35,7 @@ func (m *Manager) Begin(s *node.Step, l *Local) *Problem {
 	c.stages.set(StageAccepted, s.Now)
 	c.stages.set(StageQueued, s.Now)
 	m.enter(c)
-	s.Store().PutExchange(store.Exchange{ID: l.ID, Side: store.SideIngress, Peer: l.Peer, Upstream: FetchUpstream, Method: c.method,
+	s.Store().PutExchange(store.Exchange{ID: l.ID, Side: store.SideIngress, Peer: l.Peer, Upstream: FetchUpstream, Method: c.method, Target: l.Target,
 		Caller: l.Client, Owner: l.Owner, Stage: c.stage(), State: StateRunning, Created: s.Now, Stages: c.stages.json()})
 	m.record(s, c)
 	return nil
@@ -58,6 +58,14 @@ func (m *Manager) Asked(s *node.Step, id ID, at time.Time) {
 	}
 }
 
+// Reached notes how many bytes of data are here.
+func (m *Manager) Reached(id ID, n int64) {
+	if c := m.calls[id]; c != nil && c.local {
+		c.have = nil
+		c.add(0, n)
+	}
+}
+
 // Finish ends work: with a problem, or with chunks of size bytes that are kept as an answer is, until the exchange
 // expires. KeptBy says under which owner they are pinned meanwhile.
 func (m *Manager) Finish(s *node.Step, id ID, names []chunk.Name, size int64, p *Problem) {
@@ -69,7 +77,7 @@ func (m *Manager) Finish(s *node.Step, id ID, names []chunk.Name, size int64, p 
 		m.fail(s, c, p)
 		return
 	}
-	c.names, c.content = names, size
+	c.names, c.content, c.have = names, size, nil
 	c.add(0, size)
 	m.reached(s, c, StageReturned, s.Now)
 	m.end(s, c, StateSucceeded, nil)
