@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,6 +102,13 @@ cannot be read.`,
 	return cmd
 }
 
+// sendResult is the output of hoft data send as JSON.
+type sendResult struct {
+	Schema string `json:"schema"`
+	To     string `json:"to"`
+	client.Sent
+}
+
 func newDataSendCmd() *cobra.Command {
 	f := &dataFlags{}
 	var to string
@@ -110,7 +118,7 @@ func newDataSendCmd() *cobra.Command {
 		Long: `Have a peer take the data of a map, and wait until it has it. Only the chunks that it lacks travel.
 
 Exit codes: 0 it has it; 1 it has not; 2 usage or configuration; 12 the token cannot be read.`,
-		Example: "  hoft data send @report.map --to site-b",
+		Example: "  hoft data send @report.map --to site-b\n  hoft data send @report.map --to site-b --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
@@ -124,10 +132,19 @@ Exit codes: 0 it has it; 1 it has not; 2 usage or configuration; 12 the token ca
 			if err != nil {
 				return err
 			}
-			return c.Send(cmd.Context(), id, to)
+			sent, err := c.Send(cmd.Context(), id, to)
+			if err != nil {
+				return err
+			}
+			if outputOf(cmd) == outputJSON {
+				return printJSON(cmd.OutOrStdout(), sendResult{Schema: "hoft.data.send/1", To: to, Sent: sent})
+			}
+			return newScreen(cmd, cmd.OutOrStdout()).facts([][2]string{{"to", to}, {"size", strconv.FormatInt(sent.Size, 10) + " bytes"},
+				{"travelled", strconv.FormatInt(sent.Fetched, 10) + " bytes that it did not have"}, {"kept until", sent.Until.UTC().Format(time.DateTime) + " UTC at least"}})
 		},
 	}
 	f.add(cmd)
+	addOutputFlags(cmd, outputTable, outputJSON)
 	cmd.Flags().StringVar(&to, "to", "", "`site` that is to have it")
 	return cmd
 }

@@ -44,6 +44,7 @@ func (s *Server) table() []route {
 		{"POST", "/data/{map}/send", write, []string{"to"}, (*call).send},
 		{"GET", exchangesPath + "{id}", read, nil, (*call).exchange},
 		{"DELETE", exchangesPath + "{id}", write, nil, (*call).exchange},
+		{"GET", exchangesPath + "{id}/response", read, nil, (*call).exchange},
 		{"GET", exchangesPath + "{id}/events", read, nil, (*call).exchange},
 		{"OPTIONS", "/data", 0, nil, (*call).options},
 		{"GET", specPath, 0, nil, (*call).spec},

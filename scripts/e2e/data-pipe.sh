@@ -119,6 +119,10 @@ ok "they are the data" cmp "$work/data" "$work/got"
 ok "nothing moves: $(moved) bytes" below "$(moved)" 200000
 is "again, without waiting: 202" "$(get -X POST -H 'Prefer: respond-async' "$at_a/$sent/send?to=site-b")" 202
 is "it ends" "$(curl -sS --max-time 120 -H 'Prefer: wait=100' "http://127.0.0.1:$data_a$(field Location)" | jq -r .status)" Succeeded
+is "what b said is kept" "$(curl -sS --max-time 20 "http://127.0.0.1:$data_a$(field Location)/response" | jq -r .size)" $((30 * mib))
+printf '%s' "$sent" >"$work/sent.map"
+is "the command does the same" "$(hoft data send "@$work/sent.map" --to site-b --config "$work/a.yaml" --json | jq -c '[.schema, .size, .fetched]')" '["hoft.data.send/1",'$((30 * mib))',0]'
+is "and reads at b" "$(hoft data get "@$work/sent.map" --config "$work/b.yaml" | cmp - "$work/data" && printf same)" same
 is "what a does not have cannot be sent: 404" "$(get -X POST "$at_a/$(printf '[{"num":0,"hsh":"%s","phs":"%s","len":5000}]' "$(printf 'A%.0s' {1..43})" "$(printf 'A%.0s' {1..43})" | base64 -w 0 | tr '+/' '-_' | tr -d =)/send?to=site-b")" 404
 
 # Stored data as the body of a call, and an answer that is kept.

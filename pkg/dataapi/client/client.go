@@ -171,21 +171,41 @@ func (c *Client) Stat(ctx context.Context, id string) (int64, error) {
 	return resp.ContentLength, nil
 }
 
+// Sent is what a peer says that took data.
+type Sent struct {
+	Size    int64     `json:"size"`    // bytes of the data
+	Fetched int64     `json:"fetched"` // bytes of data in the chunks that travelled
+	Until   time.Time `json:"until"`   // how long it is kept there at least
+}
+
 // Send has a peer take the data of a map, and returns when it has it.
-func (c *Client) Send(ctx context.Context, id, to string) error {
-	r, err := c.request(ctx, http.MethodPost, "/data/"+id+"/send", "", url.Values{"to": {to}}, nil)
+func (c *Client) Send(ctx context.Context, id, to string) (out Sent, err error) {
+	r, err := c.request(ctx, http.MethodPost, "/data/send", id, url.Values{"to": {to}}, nil)
 	if err != nil {
-		return err
+		return out, err
 	}
-	resp, err := c.do(r, http.StatusOK, http.StatusNoContent, http.StatusAccepted)
+	resp, err := c.do(r, http.StatusOK, http.StatusAccepted)
 	if err != nil {
-		return err
+		return out, err
 	}
-	defer resp.Body.Close()
+	defer func() { resp.Body.Close() }()
 	if resp.StatusCode == http.StatusAccepted {
-		return c.await(ctx, resp.Header.Get("Location"))
+		place := resp.Header.Get("Location")
+		if err := c.await(ctx, place); err != nil {
+			return out, err
+		}
+		if r, err = c.request(ctx, http.MethodGet, place+"/response", "", nil, nil); err != nil {
+			return out, err
+		}
+		resp.Body.Close()
+		if resp, err = c.do(r, http.StatusOK); err != nil {
+			return out, err
+		}
 	}
-	return nil
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxProblem)).Decode(&out); err != nil {
+		return out, fmt.Errorf("what the peer says: %w", hideURL(err))
+	}
+	return out, nil
 }
 
 // await asks for the state of what goes on at a site until it has ended.

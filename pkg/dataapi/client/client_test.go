@@ -183,7 +183,7 @@ func TestOtherRequests(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	gone.Base = "http://127.0.0.1:1"
-	if err := gone.Send(ctx, s.Map, "x"); err == nil || strings.Contains(err.Error(), s.Map) {
+	if _, err := gone.Send(ctx, s.Map, "x"); err == nil || strings.Contains(err.Error(), s.Map) {
 		t.Errorf("the error holds the map: %v", err)
 	}
 }
