@@ -44,7 +44,13 @@ type keeper struct {
 	begun bool // the database knows the owner
 	batch []chunk.Name
 	over  bool
+
+	unsynced int64 // bytes put since the last sync began
+	syncing  chan struct{}
 }
+
+// syncEvery is after how many bytes what was put is synced beside the upload: at its end little is left to wait for.
+const syncEvery = 32 << 20
 
 func (s *Server) keeper(who string) *keeper {
 	k := &keeper{s: s, who: who}
@@ -81,7 +87,40 @@ func (k *keeper) sink(ctx context.Context) chunk.Sink {
 		if err := k.add(ctx, r.Name); err != nil {
 			return err
 		}
-		return k.s.o.Chunks.Put(r, ct)
+		if err := k.s.o.Chunks.Put(r, ct); err != nil {
+			return err
+		}
+		k.sync(ctx, r.Len)
+		return nil
+	}
+}
+
+// sync has what was put synced, when it is much and no sync of this keeper is under way. What fails is tried again by done.
+func (k *keeper) sync(ctx context.Context, n int64) {
+	if k.unsynced += n; k.unsynced < syncEvery {
+		return
+	}
+	if k.syncing != nil {
+		select {
+		case <-k.syncing:
+		default:
+			return
+		}
+	}
+	k.unsynced = 0
+	ended := make(chan struct{})
+	k.syncing = ended
+	go func() {
+		defer close(ended)
+		_ = k.s.o.Chunks.Sync(ctx)
+	}()
+}
+
+// settle waits for a sync under way.
+func (k *keeper) settle() {
+	if k.syncing != nil {
+		<-k.syncing
+		k.syncing = nil
 	}
 }
 
@@ -98,6 +137,7 @@ func (k *keeper) done(ctx context.Context, m *chunk.Map, until time.Time) *excha
 	if err != nil {
 		return exchange.Problemf(exchange.CodeInternal, "%v", err)
 	}
+	k.settle()
 	if err := k.s.o.Chunks.Sync(ctx); err != nil {
 		return storeProblem(err)
 	}
@@ -134,6 +174,7 @@ func (k *keeper) done(ctx context.Context, m *chunk.Map, until time.Time) *excha
 
 // release ends all pins unless they were done. What cannot be released now is so at the next start.
 func (k *keeper) release() {
+	k.settle()
 	if k.over {
 		return
 	}

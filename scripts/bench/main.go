@@ -2,6 +2,7 @@
 //
 //	go run ./scripts/bench calls    # small calls: two Go reverse proxies in a row = 1
 //	go run ./scripts/bench bulk     # one large body: copying, two proxies, NNCP
+//	go run ./scripts/bench data     # storing and reading by the Direct Data API: a plain Go file server = 1
 //	go run ./scripts/bench faults   # a pipe that loses and cuts files: a clean one = 1
 //	go run ./scripts/bench idle     # a peer that is away, with a full outbox: an idle site = 1
 //
@@ -47,6 +48,13 @@ func main() {
 		alone := f.Bool("alone", false, "hoft alone, with the CPU seconds of both sites for each of three bodies")
 		_ = f.Parse(os.Args[2:])
 		err = bulk(*mib, *alone)
+	case "data":
+		f := flag.NewFlagSet(what, flag.ExitOnError)
+		mib := f.Int("mib", 1024, "size of the data in MiB")
+		_ = f.Parse(os.Args[2:])
+		err = data(*mib)
+	case "files":
+		err = serveFiles(os.Args[2], os.Args[3])
 	case "callee": // the roles that this program plays for itself
 		err = serveCallee(os.Args[2])
 	case "proxy":
@@ -61,6 +69,6 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|bulk|faults|idle [-h]")
+	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|bulk|data|faults|idle [-h]")
 	os.Exit(2)
 }
