@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -84,6 +85,9 @@ func (k *keeper) pin(b *store.Batch) {
 // sink stores a chunk that is pinned first.
 func (k *keeper) sink(ctx context.Context) chunk.Sink {
 	return func(_ chunk.Entry, r chunk.Record, ct []byte) error {
+		if p := k.s.ledger.come(k.owner, r.Len); p != nil {
+			return p
+		}
 		if err := k.add(ctx, r.Name); err != nil {
 			return err
 		}
@@ -156,7 +160,7 @@ func (k *keeper) done(ctx context.Context, m *chunk.Map, until time.Time) *excha
 			p.Expires = old.Expires
 		}
 		b.Chunks(chunk.Change{Now: now, Unpin: []chunk.Owner{old.Owner}})
-	} else if bad := k.s.room(ctx, p.Size); bad != nil {
+	} else if bad := k.s.ledger.keep(p.Size); bad != nil {
 		return bad
 	}
 	k.pin(b)
@@ -165,9 +169,13 @@ func (k *keeper) done(ctx context.Context, m *chunk.Map, until time.Time) *excha
 		b.DropDataUpload(k.owner)
 	}
 	if err := k.s.o.Book.Commit(ctx, b); err != nil {
+		if old == nil {
+			k.s.ledger.release(p.Size)
+		}
 		return storeProblem(err)
 	}
 	k.over = true
+	k.s.ledger.came(k.owner)
 	k.s.o.Chunks.Unpin(k.owner)
 	return nil
 }
@@ -179,6 +187,7 @@ func (k *keeper) release() {
 		return
 	}
 	k.over = true
+	k.s.ledger.came(k.owner)
 	k.s.o.Chunks.Unpin(k.owner)
 	if !k.begun {
 		return
@@ -193,7 +202,11 @@ func (s *Server) drop(id [16]byte) error {
 	b := &store.Batch{}
 	b.Chunks(chunk.Change{Now: s.now(), Unpin: []chunk.Owner{id}})
 	b.DropDataUpload(id)
-	return s.o.Book.Commit(context.Background(), b)
+	if err := s.o.Book.Commit(context.Background(), b); err != nil {
+		return err
+	}
+	s.ledger.came(id)
+	return nil
 }
 
 // pinOf gives the pin of a token, nil for none.
@@ -217,20 +230,8 @@ func (s *Server) kept(ctx context.Context, m *chunk.Map) (bool, error) {
 	return len(pins) > 0, err
 }
 
-// room says whether n more bytes may be kept.
-func (s *Server) room(ctx context.Context, n int64) *exchange.Problem {
-	st, err := s.o.Book.DataStats(ctx)
-	if err != nil {
-		return storeProblem(err)
-	}
-	if left := s.most - st.Bytes; n > left {
-		return tooMuch(left)
-	}
-	return nil
-}
-
-func tooMuch(left int64) *exchange.Problem {
-	return exchange.Problemf(exchange.CodeDataFull, "%d more bytes may be kept (data.max_bytes), and this would be more", max(0, left))
+func tooMuch(most int64) *exchange.Problem {
+	return exchange.Problemf(exchange.CodeDataFull, "at most %d bytes may be kept (data.max_bytes), and this would be more", most)
 }
 
 // delete releases what the token keeps of a map.
@@ -270,11 +271,17 @@ func (s *Server) unkeep(ctx context.Context, m *chunk.Map, who string) *exchange
 
 func (s *Server) unpin(ctx context.Context, pins []store.DataPin) error {
 	b := &store.Batch{}
+	sum := int64(0)
 	for _, p := range pins {
 		b.Chunks(chunk.Change{Now: s.now(), Unpin: []chunk.Owner{p.Owner}})
 		b.DropDataPin(p.Root, p.Token)
+		sum += p.Size
 	}
-	return s.o.Book.Commit(ctx, b)
+	if err := s.o.Book.Commit(ctx, b); err != nil {
+		return err
+	}
+	s.ledger.release(sum)
+	return nil
 }
 
 // expireEvery is how often what has an end is looked for.
@@ -335,8 +342,22 @@ func (s *Server) expirePins(ctx context.Context) (int, error) {
 	return len(due), s.unpin(ctx, due)
 }
 
-// mend releases what requests held that ended with the last process.
+// mend counts what is kept and what is coming, and releases what requests held that ended with the last process.
 func (s *Server) mend(ctx context.Context) error {
+	st, err := s.o.Book.DataStats(ctx)
+	if err != nil {
+		return err
+	}
+	s.ledger.most, s.ledger.kept = s.most, st.Bytes
+	uploads, err := s.o.Book.DataUploadsDue(ctx, s.now().Add(longestTTL), math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	for _, u := range uploads {
+		if m, err := chunk.ParseMap(u.Map); err == nil && !u.Complete {
+			_ = s.ledger.come(u.ID, m.Size()) // what is refused is still there, and ends with its time
+		}
+	}
 	for {
 		due, err := s.o.Book.DataUploadsDue(ctx, time.Time{}, expireAtOnce) // only those of no time at all
 		if err != nil || len(due) == 0 {

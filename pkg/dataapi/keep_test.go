@@ -157,3 +157,23 @@ func TestStartReleasesWhatWasLeft(t *testing.T) {
 		t.Error("the upload is still known")
 	}
 }
+
+// What is being stored counts too: unfinished uploads cannot pin more than may be kept, and a little.
+func TestUnfinishedUploadsCount(t *testing.T) {
+	g := newRig(t, func(o *Options) { o.Config.MaxBytes = 4 << 20 })
+	begin := func(seed byte, n int) answer {
+		return g.do("POST", "/data", bytes.NewReader(noise(seed, n)), uploadComplete+": ?0")
+	}
+	first := begin(1, 3<<20)
+	g.wants("the first", first, 201, "")
+	g.wants("the second is too much", begin(2, 3<<20), 507, "data-quota")
+	again, err := New(g.s.o) // also after a restart
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := again.ledger.come(chunk.Owner{7}, 3<<20); p == nil {
+		t.Error("what was coming is forgotten at a start")
+	}
+	g.wants("the first is given up", g.do("DELETE", first.Header.Get("Location"), nil), 204, "")
+	g.wants("then there is room", begin(3, 3<<20), 201, "")
+}

@@ -60,6 +60,7 @@ type Server struct {
 	now     func() time.Time
 	most    int64 // bytes that may be kept
 	digests digests
+	ledger  ledger
 	pins    sync.Mutex // held from a look at the pins of a map to a change of them
 	active  active
 }

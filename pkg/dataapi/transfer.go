@@ -82,7 +82,11 @@ func (t *transfer) append(ctx context.Context, in *piece) error {
 	s := t.c.s
 	var names []chunk.Name
 	defer s.o.Chunks.Unpin(t.u.ID)
+	defer func() { s.ledger.set(t.u.ID, t.size()) }()
 	sink := func(_ chunk.Entry, r chunk.Record, ct []byte) error {
+		if p := s.ledger.come(t.u.ID, r.Len); p != nil {
+			return p
+		}
 		names = append(names, r.Name)
 		s.o.Chunks.Pin(t.u.ID, names[len(names)-1:])
 		return s.o.Chunks.Put(r, ct)
@@ -147,6 +151,7 @@ func (t *transfer) complete() *exchange.Problem {
 	if err := c.s.o.Book.Commit(ctx, b); err != nil {
 		return storeProblem(err)
 	}
+	c.s.ledger.came(t.u.ID)
 	if want.Want != "" && c.r.Header.Get("Want-Repr-Digest") == "" {
 		c.r.Header.Set("Want-Repr-Digest", want.Want)
 	}
