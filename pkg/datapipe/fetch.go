@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
@@ -42,6 +43,8 @@ type fetch struct {
 	got     int64 // bytes of data that came
 	here    int64 // bytes of data that are here, of whole chunks
 	length  int64 // bytes of the range
+
+	trip atomic.Int64 // round trip to the slowest peer that was asked, in nanoseconds
 
 	mu   sync.Mutex
 	told news
@@ -221,6 +224,7 @@ func (f *fetch) flush() error {
 			if len(ask[at]) > 0 {
 				f.p.counts.asked.Add(uint64(len(ask[at])))
 				s.Fetch(peer, f.id, ask[at])
+				f.trip.Store(max(f.trip.Load(), int64(f.p.trip(s, peer))))
 			}
 		}
 		if first {
@@ -231,7 +235,7 @@ func (f *fetch) flush() error {
 
 // drain waits until no more than some bytes, and half of the chunks of a window, are missing.
 func (f *fetch) drain(ctx context.Context, bytes int64) error {
-	patience := time.NewTimer(otherPeer)
+	patience := time.NewTimer(f.patience())
 	defer patience.Stop()
 	for f.bytes > bytes || bytes > 0 && len(f.missing) > windowChunks/2 {
 		if err := f.flush(); err != nil {
@@ -244,16 +248,21 @@ func (f *fetch) drain(ctx context.Context, bytes int64) error {
 				return err
 			}
 			if moved {
-				patience.Reset(otherPeer)
+				patience.Reset(f.patience())
 			}
 		case <-patience.C:
 			f.others()
-			patience.Reset(otherPeer)
+			patience.Reset(f.patience())
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// patience is how long a peer may say nothing before the next one is asked as well.
+func (f *fetch) patience() time.Duration {
+	return max(otherPeer, 4*time.Duration(f.trip.Load()))
 }
 
 // hear takes what the loop told; moved says that it was about what is missing.

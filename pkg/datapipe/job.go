@@ -49,6 +49,8 @@ type job struct {
 	problem *exchange.Problem
 	readers int  // clients that wait for it or read what it brought
 	held    bool // what it brought is pinned for them
+	size    int64
+	done    bool // its bytes do not count any more
 	stop    context.CancelFunc
 }
 
@@ -105,14 +107,36 @@ func (p *Pipe) join(ctx context.Context, r *Request) (*job, error) {
 		p.mu.Unlock()
 		return nil, exchange.Problemf(exchange.CodeDataMissing, "chunks are missing here, and there is no peer to ask")
 	}
+	if problem := p.enter(r.N); problem != nil {
+		p.mu.Unlock()
+		return nil, problem
+	}
 	now := p.o.Now()
-	j := &job{key: key, id: exchange.NewID(now), over: make(chan struct{}), readers: 1}
+	j := &job{size: r.N, key: key, id: exchange.NewID(now), over: make(chan struct{}), readers: 1}
 	p.jobs[key] = j
 	p.mu.Unlock()
 	if err := p.begin(ctx, j, r, text, peers); err != nil {
 		return nil, err
 	}
 	return j, nil
+}
+
+// enter counts data that is to be fetched, or says that there is too much of it. Called with the lock held.
+func (p *Pipe) enter(n int64) *exchange.Problem {
+	if most := 2 * p.o.MaxFetch; most > 0 && p.busy > 0 && p.busy+n > most {
+		return &exchange.Problem{Code: exchange.CodeStorageFull, RetryAfter: 30,
+			Detail: fmt.Sprintf("%d bytes are being fetched already, and all together may be %d (chunks.max_bytes)", p.busy, most)}
+	}
+	p.busy += n
+	return nil
+}
+
+// exit ends the counting of a job that is over and that nobody reads. Called with the lock held.
+func (p *Pipe) exit(j *job) {
+	if !j.done {
+		j.done = true
+		p.busy -= j.size
+	}
 }
 
 // begin makes a job durable, then starts it.
@@ -229,6 +253,9 @@ func (p *Pipe) end(j *job, problem *exchange.Problem) {
 		delete(p.jobs, j.key)
 	}
 	j.problem = problem
+	if !j.held {
+		p.exit(j)
+	}
 	close(j.over)
 }
 
@@ -238,6 +265,7 @@ func (p *Pipe) leave(j *job) {
 	defer p.mu.Unlock()
 	if j.readers--; j.readers == 0 && j.held {
 		j.held = false
+		p.exit(j)
 		p.o.Chunks.Unpin(exchange.KeptBy(j.id))
 	}
 }
@@ -278,7 +306,10 @@ func (p *Pipe) recoverJob(s *node.Step, row store.Fetch) bool {
 		s.Store().DropFetch(row.Exchange)
 		return false
 	}
-	j := &job{id: id, over: make(chan struct{}), stop: stop, key: jobKey(sha256.Sum256(row.Exchange[:]))}
+	j := &job{size: row.Len, id: id, over: make(chan struct{}), stop: stop, key: jobKey(sha256.Sum256(row.Exchange[:]))}
+	p.mu.Lock()
+	p.busy += j.size
+	p.mu.Unlock()
 	left := p.o.GiveUp - max(p.o.Now().Sub(exchange.IDTime(id)), 0)
 	p.run(func(context.Context) { p.do(jobCtx, j, m, row.Off, row.Len, peers, max(left, time.Minute)) })
 	return true

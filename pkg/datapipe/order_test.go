@@ -33,8 +33,10 @@ var peerA, peerB, peerC = identity.ID{1}, identity.ID{2}, identity.ID{3}
 
 func quietPipe(caps map[identity.ID]bool) *Pipe {
 	chunks := nodetest.NewChunks()
-	return New(Options{Chunks: chunks, Peers: []Peer{{peerA, "site-a"}, {peerB, "site-b"}, {peerC, "site-c"}}},
+	p := New(Options{Chunks: chunks, Peers: []Peer{{peerA, "site-a"}, {peerB, "site-b"}, {peerC, "site-c"}}},
 		exchange.NewManager(exchange.Config{Chunks: chunks}, nil, nil), quietLoop{caps})
+	p.trip = func(*node.Step, identity.ID) time.Duration { return 0 }
+	return p
 }
 
 // Peers are asked in the order of the configuration, those first that were heard of.

@@ -48,7 +48,7 @@ type Options struct {
 	Store  Store
 	// Allowed says which peers are given chunks of what is stored here; nil: all.
 	Allowed func(peer identity.ID) bool
-	// MaxFetch bounds what one client asks for at a time, and KeepMost what of it is kept until the exchange expires, in
+	// MaxFetch bounds what is asked for at a time, all together may have twice as much; KeepMost bounds what of it is kept until the exchange expires, in
 	// bytes of data; 0: no limit.
 	MaxFetch, KeepMost int64
 	// GiveUp is how long a fetch may take; 0: a day.
@@ -75,6 +75,7 @@ type Pipe struct {
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 	counts counts
+	trip   func(s *node.Step, peer identity.ID) time.Duration // a round trip of a small file
 
 	fetches map[exchange.ID]*fetch // under way
 	ended   map[exchange.ID]ended  // of which something may still come
@@ -83,6 +84,7 @@ type Pipe struct {
 
 	mu   sync.Mutex
 	jobs map[jobKey]*job
+	busy int64 // bytes of data that are being fetched, or read after that
 }
 
 // ended is a fetch that asks for nothing more.
@@ -121,6 +123,7 @@ func New(o Options, m *exchange.Manager, loop Loop) *Pipe {
 	}
 	p := &Pipe{Manager: m, o: o, loop: loop, fetches: map[exchange.ID]*fetch{}, ended: map[exchange.ID]ended{}, given: map[gift]time.Time{}, looking: map[identity.ID]int{},
 		jobs: map[jobKey]*job{}}
+	p.trip = func(s *node.Step, peer identity.ID) time.Duration { return s.Link(peer).SmallTrip() }
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }

@@ -109,6 +109,17 @@ func (r *Receiver) take(ctx context.Context, q *exchange.Request) (*exchange.Res
 	if most := r.pipe.o.MaxFetch; most > 0 && size > most {
 		return nil, exchange.Problemf(exchange.CodeTooLarge, "%d bytes are more than this site takes at a time, %d; its chunks.max_bytes bounds it", size, most)
 	}
+	r.pipe.mu.Lock()
+	p := r.pipe.enter(size)
+	r.pipe.mu.Unlock()
+	if p != nil {
+		return nil, p
+	}
+	defer func() {
+		r.pipe.mu.Lock()
+		r.pipe.busy -= size
+		r.pipe.mu.Unlock()
+	}()
 	var owner chunk.Owner
 	_, _ = rand.Read(owner[:]) // never fails
 	defer r.pipe.o.Chunks.Unpin(owner)

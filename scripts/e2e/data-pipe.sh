@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Data that is stored at one site is read at the other, through a pipe that loses and cuts files: only the chunks that are
 # needed travel. Sent data, stored data as the body of a call, answers that are kept as data.
-# SIZE (MiB, default 300) is the size of the data; SIZE=2048 is the long form.
+# SIZE (MiB, default 120) is the size of the data; SIZE=2048 is the long form.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq
 build callee mover
 
-size=${SIZE:-300}
+size=${SIZE:-120}
 limit=${LIMIT:-96} # MiB of resident memory of each site
 start_callee
 data_a=$(free_port) data_b=$(free_port)
