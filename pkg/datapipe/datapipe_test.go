@@ -17,7 +17,7 @@ import (
 // A range of data at the peer: only the chunks that hold it travel, and those that are here do not.
 func TestRangeMovesOnlyItsChunks(t *testing.T) {
 	a, b := pair(t)
-	data := randomBytes(60 << 20) // its map nests
+	data := randomBytes(25 << 20) // its map nests
 	m := a.keep(data)
 	if m.Level() != 1 {
 		t.Fatalf("the map has level %d, want 1", m.Level())
@@ -27,11 +27,11 @@ func TestRangeMovesOnlyItsChunks(t *testing.T) {
 		off, n int64
 		most   int64 // bytes in the pipe
 	}{
-		{30*mib + 5, 3 * mib, 4*mib + 100<<10}, // four chunks and the node
-		{31 * mib, 100, 0},                     // there already
+		{15*mib + 5, 3 * mib, 4*mib + 100<<10}, // four chunks and the node
+		{16 * mib, 100, 0},                     // there already
 		{0, 10, mib + 4096},
 		{int64(len(data)) - 1, 1, mib + 4096},
-		{29 * mib, 6 * mib, 2*mib + 4096},
+		{14 * mib, 6 * mib, 2*mib + 4096},
 	}
 	for _, s := range steps {
 		before := a.pipe.written()
@@ -46,7 +46,7 @@ func TestRangeMovesOnlyItsChunks(t *testing.T) {
 	if !bytes.Equal(b.read(m, 0, int64(len(data))), data) {
 		t.Fatal("the whole is not the data")
 	}
-	if moved := a.pipe.written() - before; moved > 53*mib {
+	if moved := a.pipe.written() - before; moved > 18*mib {
 		t.Errorf("the rest took %d bytes", moved)
 	}
 	quiet(t, a, b)
@@ -107,7 +107,7 @@ func TestBadPipe(t *testing.T) {
 	}
 	a.start()
 	b.start()
-	data := randomBytes(40 << 20)
+	data := randomBytes(20 << 20)
 	if !bytes.Equal(b.read(a.keep(data), 0, int64(len(data))), data) {
 		t.Fatal("not the data")
 	}
@@ -182,10 +182,10 @@ func TestRefusals(t *testing.T) {
 // A peer that is away: the fetch goes on, also after this site was killed, and what came is kept.
 func TestPeerIsAway(t *testing.T) {
 	a, b := apart(t)
-	data := randomBytes(40 << 20)
+	data := randomBytes(25 << 20)
 	m := a.keep(data)
 	b.start()
-	r := &datapipe.Request{Map: m, Off: 1 << 20, N: 35 << 20, Owner: "token"}
+	r := &datapipe.Request{Map: m, Off: 1 << 20, N: 23 << 20, Owner: "token"}
 	id, _, err := b.p.Bring(t.Context(), r, time.Millisecond)
 	if !errors.Is(err, exchange.ErrWait) {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestPeerIsAway(t *testing.T) {
 		t.Errorf("asked again: %v, %v instead of %v", err, again, id)
 	}
 	st, err := b.m.State(t.Context(), id)
-	if err != nil || st.State != exchange.StateRunning || st.Peer != "site-a" || st.Owner != "token" || st.Target != "/data/1048576-37748735" || !st.Local {
+	if err != nil || st.State != exchange.StateRunning || st.Peer != "site-a" || st.Owner != "token" || st.Target != "/data/1048576-25165823" || !st.Local {
 		t.Fatalf("%v, %+v", err, st)
 	}
 	b.crash()
@@ -230,7 +230,7 @@ func TestPeerIsAway(t *testing.T) {
 		t.Error("not the data")
 	}
 	pins, err := b.db.ChunkPins(t.Context(), exchange.KeptBy(id))
-	if err != nil || len(pins) < 35 {
+	if err != nil || len(pins) < 23 {
 		t.Errorf("%d chunks are kept, %v", len(pins), err)
 	}
 }
@@ -261,7 +261,7 @@ func TestCancel(t *testing.T) {
 // Data that a client reads while another fetches it: both get it, and it moves once.
 func TestTogether(t *testing.T) {
 	a, b := pair(t)
-	data := randomBytes(20 << 20)
+	data := randomBytes(10 << 20)
 	m := a.keep(data)
 	over := make(chan error, 4)
 	for i := range 4 {
@@ -282,7 +282,7 @@ func TestTogether(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := a.pipe.written(); n > 25<<20 {
+	if n := a.pipe.written(); n > 15<<20 {
 		t.Errorf("%d bytes moved for %d", n, len(data))
 	}
 	quiet(t, a, b)

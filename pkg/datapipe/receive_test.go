@@ -26,18 +26,18 @@ func send(t *testing.T, from *host, m chunk.Map) (string, error) {
 // Data is sent to the peer: only what it lacks travels, and it is kept there.
 func TestSend(t *testing.T) {
 	a, b := pair(t)
-	data := randomBytes(30 << 20)
+	data := randomBytes(18 << 20)
 	m := a.keep(data)
 	b.read(m, 0, 10<<20)
 	before := a.pipe.written()
 	report, err := send(t, a, m)
-	if err != nil || report != `{"size":31457280,"fetched":20971520,"until":"2033-05-18T03:33:20Z"}` {
+	if err != nil || report != `{"size":18874368,"fetched":8388608,"until":"2033-05-18T03:33:20Z"}` {
 		t.Fatalf("%v, %s", err, report)
 	}
-	if moved := a.pipe.written() - before; moved > 21<<20 {
-		t.Errorf("%d bytes moved for 20 MiB", moved)
+	if moved := a.pipe.written() - before; moved > 9<<20 {
+		t.Errorf("%d bytes moved for 8 MiB", moved)
 	}
-	if kept := <-b.kept; kept != "site-a 31457280" {
+	if kept := <-b.kept; kept != "site-a 18874368" {
 		t.Errorf("kept: %s", kept)
 	}
 	if !bytes.Equal(b.open(m, 0, int64(len(data))), data) {
@@ -88,7 +88,7 @@ func TestSendOverARestart(t *testing.T) {
 	}
 	a.start()
 	b.start()
-	data := randomBytes(40 << 20)
+	data := randomBytes(25 << 20)
 	m := a.keep(data)
 	ids, over := make(chan exchange.ID, 1), make(chan error, 1)
 	go func() {
@@ -111,7 +111,7 @@ func TestSendOverARestart(t *testing.T) {
 	if !bytes.Equal(b.open(m, 0, int64(len(data))), data) {
 		t.Error("not the data")
 	}
-	if n := a.pipe.written(); n > 90<<20 {
+	if n := a.pipe.written(); n > 60<<20 {
 		t.Errorf("%d bytes written for %d", n, len(data))
 	}
 }

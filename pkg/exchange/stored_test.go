@@ -39,7 +39,7 @@ func TestStoredBody(t *testing.T) {
 	}}
 	a, b, pa, _ := badPair(t, up, nil, nil)
 	known(t, a, b)
-	data := randomBytes(40<<20 + 17) // a nested map, with equal chunks in a row
+	data := randomBytes(22<<20 + 17) // a nested map, with equal chunks in a row
 	copy(data[3<<20:6<<20], make([]byte, 3<<20))
 	m := keep(t, a, data)
 	want := up.do(nil, data)
@@ -57,7 +57,7 @@ func TestStoredBody(t *testing.T) {
 		return got, after - before
 	}
 	got, moved := do(m, nil)
-	if !bytes.Equal(got, sum) || moved < 37<<20 || moved > 41<<20 {
+	if !bytes.Equal(got, sum) || moved < 19<<20 || moved > 23<<20 {
 		t.Fatalf("%x instead of %x, %d bytes moved for %d", got, sum, moved, len(data))
 	}
 	if got, moved = do(m, nil); !bytes.Equal(got, sum) || moved != 0 {
@@ -71,7 +71,7 @@ func TestStoredBody(t *testing.T) {
 	if got, moved = do(m, nil); !bytes.Equal(got, sum) || moved > 6<<20 {
 		t.Errorf("after an eviction: %x, %d bytes moved", got, moved)
 	}
-	if got, moved = do(m, func(r *exchange.Request) { r.Fresh = true }); !bytes.Equal(got, sum) || moved < 37<<20 {
+	if got, moved = do(m, func(r *exchange.Request) { r.Fresh = true }); !bytes.Equal(got, sum) || moved < 19<<20 {
 		t.Errorf("fresh: %x, %d bytes moved", got, moved)
 	}
 	short := chunk.Map{Cnt: []byte("abc")}
