@@ -46,3 +46,21 @@ func bulkLine(b *admin.Bulk) string {
 	}
 	return strings.Join(parts, " · ")
 }
+
+// chunks prints a line about the store of long bodies, when anything is in it.
+func (s *screen) chunks(c *admin.Chunks) {
+	if c == nil || c.Chunks == 0 {
+		return
+	}
+	text := fmt.Sprintf("%s of %s on disk · %d chunks", admin.Bytes(c.DiskBytes), admin.Bytes(c.MaxBytes), c.Chunks)
+	if c.KeptBytes > 0 {
+		text += ", " + admin.Bytes(c.KeptBytes) + " of them kept for stored answers and data"
+	}
+	if c.Evicted > 0 {
+		text += fmt.Sprintf(" · %d made room", c.Evicted)
+	}
+	if c.Damaged > 0 {
+		text += fmt.Sprintf(" · %d went bad", c.Damaged)
+	}
+	fmt.Fprintf(s.out, "\nchunk store: %s", s.ascii(text))
+}

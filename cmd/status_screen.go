@@ -28,6 +28,7 @@ func (s *screen) status(st *admin.Status) error {
 		return err
 	}
 	s.bulk(st.Peers)
+	s.chunks(st.Chunks)
 	s.calls(st.Exchanges)
 	return s.problems(append(slices.Clone(st.Notices), st.Problems...))
 }

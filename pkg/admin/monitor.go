@@ -68,6 +68,9 @@ func (m *Monitor) Status(ctx context.Context) (*Status, error) {
 	if st.Exchanges, err = s.exchanges(ctx, now); err != nil {
 		unknown("calls cannot be counted", err)
 	}
+	if st.Chunks, err = chunksOf(ctx, s.Chunks); err != nil {
+		unknown("the chunk store cannot be looked at", err)
+	}
 	st.Upstreams = s.upstreams()
 	if dead, err := Callbacks(ctx, s.State); err != nil {
 		unknown("callbacks cannot be counted", err)

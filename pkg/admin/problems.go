@@ -22,6 +22,7 @@ const minFree = 0.1
 func (s *Status) diagnose() {
 	s.Problems = []Problem{}
 	s.diagnoseStore()
+	s.diagnoseChunks()
 	s.diagnosePipe()
 	for i := range s.Peers {
 		s.diagnosePeer(&s.Peers[i])

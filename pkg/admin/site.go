@@ -67,6 +67,8 @@ type Site struct {
 	State State
 	Work  Work  // nil: exchanges cannot be changed from here
 	Hooks Hooks // nil: no callbacks are sent
+	// Chunks is the store of long bodies; nil: there is none.
+	Chunks ChunkStore
 
 	Callees Callees // nil without an egress
 }

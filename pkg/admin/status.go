@@ -33,6 +33,7 @@ type Status struct {
 	Pipe      *Pipe      `json:"pipe,omitempty"`
 	Peers     []Peer     `json:"peers"`
 	Exchanges *Exchanges `json:"exchanges,omitempty"`
+	Chunks    *Chunks    `json:"chunks,omitempty"` // of a running site
 	// CallbacksDead counts the callbacks that were given up, up to 500.
 	CallbacksDead int        `json:"callbacks_given_up"`
 	Upstreams     []Upstream `json:"upstreams,omitempty"` // of a running egress
@@ -158,6 +159,7 @@ type Bulk struct {
 	RateBps     float64  `json:"rate_bps,omitempty"` // bytes per second, until the answer, of packs that were answered
 	LeftS       *float64 `json:"left_s,omitempty"`   // how long what is queued and in the pipe takes at that rate
 	Expected    int      `json:"expected_chunks"`    // announced by the peer, and not come
+	Charged     int64    `json:"charged_bytes"`      // of unfinished bodies of the peer in the store here, or announced; see chunks.peer_bytes
 
 	PacksWritten   uint64 `json:"packs_written"`
 	PacksSettled   uint64 `json:"packs_settled"`

@@ -41,6 +41,9 @@ type Config struct {
 	Apart int64
 	// MaxHeld bounds the names known to be held by the peer, in number; the oldest are forgotten.
 	MaxHeld int
+	// ExchangeBytes bounds what one unfinished exchange of the peer may take of the store here, PeerBytes what all of them may,
+	// in bytes of ciphertext; 0: no bound.
+	ExchangeBytes, PeerBytes int64
 }
 
 const (
@@ -97,6 +100,8 @@ type Peer struct {
 	needs     map[ID]*need
 	over      recent[uint64] // packs of which nothing is wanted any more
 	ended     recent[ID]     // exchanges that are over
+	accounts  map[ID]*account
+	charged   int64 // to all of them
 	fetches   map[ID]*fetch
 	canFetch  bool
 
@@ -109,7 +114,7 @@ func New(cfg Config) *Peer {
 	cfg = cfg.Defaults()
 	return &Peer{cfg: cfg, transfers: map[ID]*transfer{}, packs: map[uint64]*pack{}, held: newHeld(cfg.MaxHeld),
 		size: newSizer(cfg.PackBytes, cfg.MaxPack), pace: newPace(), announced: map[uint64]*announced{},
-		expected: map[chunk.Name]int{}, needs: map[ID]*need{}, fetches: map[ID]*fetch{}, over: newRecent[uint64](), ended: newRecent[ID]()}
+		expected: map[chunk.Name]int{}, needs: map[ID]*need{}, fetches: map[ID]*fetch{}, over: newRecent[uint64](), ended: newRecent[ID](), accounts: map[ID]*account{}}
 }
 
 // Changes is what events left to be persisted, sent or done. All of it belongs to one commit.
@@ -124,6 +129,7 @@ type Changes struct {
 	Gone      []Gone       // exchanges whose chunks the peer no longer has
 	Moved     []ID         // exchanges of which something was acknowledged
 	Stored    []Stored     // chunks that came
+	Refused   []ID         // exchanges of the peer that take more than they may
 }
 
 // Gone tells that the peer cannot give chunks of an exchange.
@@ -198,14 +204,15 @@ type View struct {
 	OpenPacks   int
 	OpenBytes   int64
 	QueuedBytes int64
-	Expected    int // chunks that are announced and have not come
+	Expected    int   // chunks that are announced and have not come
+	ChargedFor  int64 // bytes that unfinished exchanges of the peer take of the store here, or are announced to
 	Oldest      time.Time
 	Rate        float64 // bytes per second that packs travelled at, until their answer; 0: not measured
 }
 
 // View gives the present state.
 func (p *Peer) View() View {
-	v := View{Stats: p.stats, PackBytes: p.packSize(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected)}
+	v := View{Stats: p.stats, PackBytes: p.packSize(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected), ChargedFor: p.charged}
 	if p.pace.known {
 		v.Rate = p.pace.through
 	}
@@ -255,5 +262,6 @@ func (p *Peer) Reset() {
 	}
 	p.announced, p.expected, p.unsettled = map[uint64]*announced{}, map[chunk.Name]int{}, 0
 	p.over, p.ended = newRecent[uint64](), newRecent[ID]()
+	p.accounts, p.charged = map[ID]*account{}, 0
 	p.resetFetches()
 }

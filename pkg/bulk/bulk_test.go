@@ -554,3 +554,44 @@ func TestOver(t *testing.T) {
 		t.Errorf("%d rows are kept", len(w.b.rows))
 	}
 }
+
+// What a peer's bodies take is charged to each exchange and to the peer, each chunk once, and let go when it is over.
+func TestQuota(t *testing.T) {
+	p := New(Config{ExchangeBytes: 10 << 20, PeerBytes: 15 << 20})
+	now := time.Unix(1_700_000_000, 0)
+	seq := uint64(0)
+	announce := func(x ID, recs []chunk.Record) []ID {
+		seq++
+		p.Announce(now, &PackData{Seq: seq, Exchange: x, Recs: recs})
+		return p.Drain().Refused
+	}
+	nine := records(1, 9, 1<<20)
+	if r := announce(id(1), nine); len(r) != 0 {
+		t.Fatal("refused below the quota")
+	}
+	if r := announce(id(1), nine); len(r) != 0 || p.View().ChargedFor != 9<<20 {
+		t.Errorf("the same once more: refused %v, charged %d", r, p.View().ChargedFor)
+	}
+	if p.Hold(id(1), nine[:3]); p.View().ChargedFor != 9<<20 {
+		t.Error("what is here and was announced is charged twice")
+	}
+	if r := announce(id(1), records(2, 2, 1<<20)); !slices.Equal(r, []ID{id(1)}) {
+		t.Errorf("above the quota of an exchange: refused %v", r)
+	}
+	if e, ok := p.Expect(seq); !ok || !e.Settled {
+		t.Error("the file of a refused announcement is not removed")
+	}
+	if r := announce(id(2), records(3, 5, 1<<20)); !slices.Equal(r, []ID{id(2)}) {
+		t.Errorf("above the quota of the peer: refused %v", r)
+	}
+	p.Over(id(1))
+	p.Over(id(2))
+	p.Hold(id(3), records(4, 9, 1<<20))
+	if r := announce(id(4), records(3, 5, 1<<20)); len(r) != 0 || p.View().ChargedFor != 14<<20 {
+		t.Errorf("with room again: refused %v, charged %d", r, p.View().ChargedFor)
+	}
+	p.Fetch(id(5), []Wish{{Name: chunk.Name{9}}})
+	if r := announce(id(5), records(9, 40, 1<<20)); len(r) != 0 {
+		t.Error("what was asked for is refused")
+	}
+}

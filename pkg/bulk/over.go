@@ -48,6 +48,7 @@ func (r *recent[T]) remove(x T) { delete(r.in, x) }
 func (p *Peer) Forget(x ID) {
 	delete(p.needs, x)
 	delete(p.fetches, x)
+	p.discharge(x)
 	for _, a := range inOrder(p.announced) {
 		if a.x != x {
 			continue

@@ -46,6 +46,9 @@ func (p *Peer) Announce(now time.Time, d *PackData) bool {
 		return true
 	case p.unsettled >= maxAnnounced:
 		return false
+	case !p.charge(d.Exchange, d.Recs):
+		p.noteOver(d.Seq)
+		return true
 	}
 	p.unsettled++
 	a := &announced{seq: d.Seq, x: d.Exchange, recs: d.Recs, got: make([]bool, len(d.Recs)), left: len(d.Recs), at: now}

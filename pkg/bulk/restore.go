@@ -67,6 +67,7 @@ func (p *Peer) restoreAnnounced(r Row) {
 		return
 	}
 	p.unsettled++
+	p.charge(r.Exchange, r.Records)
 	a.got, a.left = make([]bool, len(a.recs)), len(a.recs)
 	for _, x := range a.recs {
 		p.expected[x.Name]++

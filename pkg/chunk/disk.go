@@ -20,8 +20,8 @@ type disk interface {
 	remove(id int64) error
 	// sync makes the names of files durable.
 	sync() error
-	// total is the size of the file system in bytes, 0 if unknown.
-	total() int64
+	// space is the size of the file system in bytes, and what of it this user may still take; zero if unknown.
+	space() (total, free int64)
 }
 
 // diskFile is one file of a disk. Safe for concurrent use.
@@ -95,4 +95,4 @@ func (d *osDisk) remove(id int64) error { return os.Remove(d.path(id)) }
 
 func (d *osDisk) sync() error { return syncFolder(d.dir) }
 
-func (d *osDisk) total() int64 { return diskSize(d.dir) }
+func (d *osDisk) space() (total, free int64) { return diskSpace(d.dir) }

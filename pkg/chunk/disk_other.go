@@ -4,8 +4,8 @@ package chunk
 
 import "os"
 
-// diskSize is not told here; the cap of the store bounds what is written.
-func diskSize(string) int64 { return 0 }
+// diskSpace is not told here; the cap of the store bounds what is written.
+func diskSpace(string) (total, free int64) { return 0, 0 }
 
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskSize gives the size of dir's file system in bytes, 0 if it cannot be told.
-func diskSize(dir string) int64 {
+// diskSpace gives the size of dir's file system in bytes, and what of it this user may still take; zero if it cannot be told.
+func diskSpace(dir string) (total, free int64) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
-		return 0
+		return 0, 0
 	}
-	return int64(st.Blocks) * int64(st.Bsize)
+	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize)
 }
 
 func syncFolder(dir string) error {

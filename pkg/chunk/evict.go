@@ -10,6 +10,7 @@ const evictAtOnce = 64
 
 // makeRoom sees to it that n more bytes may be written: the longest unused chunks go that nobody needs.
 func (s *Store) makeRoom(n int64) error {
+	s.lookAtDisk(n)
 	if s.fits(n) {
 		return nil
 	}
@@ -28,23 +29,65 @@ func (s *Store) makeRoom(n int64) error {
 		if err != nil {
 			return fmt.Errorf("chunk store: make room: %w", err)
 		}
+		s.lookAtDisk(looksEvery)
 		if !freed {
 			break
 		}
 	}
-	if !s.fits(n) {
+	over, disk := s.over(n)
+	if over > 0 || disk > 0 {
+		s.mu.Lock()
+		s.fullAt = s.o.Now()
+		s.mu.Unlock()
+	}
+	switch {
+	case disk > 0:
+		return fmt.Errorf("%w: the disk of the state folder is nearly full, and all that lies in the store is needed; free some space there", ErrFull)
+	case over > 0:
 		return fmt.Errorf("%w: all of it is needed; raise chunks.max_bytes, or wait until exchanges have ended", ErrFull)
 	}
 	return nil
 }
 
-func (s *Store) fits(n int64) bool { return s.excess(n) <= 0 }
+const (
+	// keepFree and keepShare: this much of the disk is left to others, of a small disk a share. A full one stops the
+	// database, and with it every call.
+	keepFree  = 512 << 20
+	keepShare = 20
+	// looksEvery is after how many bytes written the free space is looked at again.
+	looksEvery = 4 << 20
+)
 
-// excess is how much too long the files are when n bytes are to be written.
-func (s *Store) excess(n int64) int64 {
+// lookAtDisk looks at the free space now and then; n bytes are about to be written.
+func (s *Store) lookAtDisk(n int64) {
+	s.mu.Lock()
+	s.unseen += n
+	due := s.unseen >= looksEvery || s.short == 0
+	s.mu.Unlock()
+	if !due {
+		return
+	}
+	total, free := s.d.space()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.size + n - s.o.MaxBytes
+	if s.unseen, s.short = 0, min(keepFree, total/keepShare)-free; total == 0 || s.short == 0 {
+		s.short = -1 // there is no telling, or it is enough
+	}
+}
+
+func (s *Store) fits(n int64) bool { return s.excess(n) <= 0 }
+
+// excess is how much must go when n bytes are to be written.
+func (s *Store) excess(n int64) int64 {
+	over, disk := s.over(n)
+	return max(over, disk)
+}
+
+// over says by how much n bytes more would pass the cap, and what must stay free of the disk.
+func (s *Store) over(n int64) (over, disk int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size + n - s.o.MaxBytes, s.short
 }
 
 // evict drops chunks of about n bytes, and removes or rewrites files that became mostly dead. freed says whether

@@ -23,6 +23,8 @@ type FakeDisk struct {
 	steps   int
 	// Failing makes syncs of files fail.
 	Failing error
+	// Total is the space of the disk; 0: it does not tell.
+	Total int64
 }
 
 type fakeFile struct {
@@ -186,7 +188,16 @@ func (d *FakeDisk) sync() error {
 	return nil
 }
 
-func (d *FakeDisk) total() int64 { return 0 }
+func (d *FakeDisk) space() (total, free int64) {
+	if d.Total == 0 {
+		return 0, 0
+	}
+	free = d.Total
+	for _, n := range d.Sizes() {
+		free -= n
+	}
+	return d.Total, free
+}
 
 type fakeHandle struct {
 	d *FakeDisk

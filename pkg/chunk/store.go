@@ -63,8 +63,11 @@ type Store struct {
 	needed  map[Name]int // by how many of them
 	leaving map[key]bool // being evicted: as good as gone
 	round   int          // of eviction
+	unseen  int64        // bytes written since the free space was looked at
+	short   int64        // how much the disk lacked then of what must stay free; below zero: it had more
 	evicted int64
 	damaged int64 // records whose bytes were lost
+	fullAt  time.Time
 	closed  bool
 }
 
@@ -112,7 +115,7 @@ func openOn(ctx context.Context, d disk, idx Index, o StoreOptions) (*Store, err
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMax
-		if total := d.total(); total > 0 {
+		if total, _ := d.space(); total > 0 {
 			o.MaxBytes = min(o.MaxBytes, total/diskShare)
 		}
 	}
@@ -339,6 +342,8 @@ type StoreStats struct {
 	// the disk did not give back as they were written.
 	Files            int
 	Evicted, Damaged int64
+	// FullAt is when there was no room for a chunk last; zero: always was.
+	FullAt time.Time
 }
 
 // Stats gives the use of the store.
@@ -353,5 +358,5 @@ func (s *Store) Stats(ctx context.Context) (StoreStats, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return StoreStats{IndexStats: st, DiskBytes: s.size, MaxBytes: s.o.MaxBytes, Files: len(known), Evicted: s.evicted, Damaged: s.damaged}, nil
+	return StoreStats{IndexStats: st, DiskBytes: s.size, MaxBytes: s.o.MaxBytes, Files: len(known), Evicted: s.evicted, Damaged: s.damaged, FullAt: s.fullAt}, nil
 }

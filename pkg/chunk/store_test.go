@@ -294,6 +294,54 @@ func TestStoreEvicts(t *testing.T) {
 }
 
 // Files of which most is dead are rewritten, so that what is needed does not hold the space of what is not.
+// A disk that is nearly full is left alone: what may go goes, and when nothing may, nothing more is taken. With room again
+// all goes on.
+func TestStoreLeavesRoomOnTheDisk(t *testing.T) {
+	const size, total = 1 << 20, 40 << 20
+	const most = total - total/20 + 5<<20 // beyond what must stay free by what is written between two looks
+	d := chunk.NewFakeDisk(-1)
+	d.Total = total
+	b := openBed(t, d, store.NewMem(), 1<<30)
+	used := func() (n int64) {
+		for _, x := range d.Sizes() {
+			n += x
+		}
+		return n
+	}
+	for n := range 100 {
+		b.put(n, size)
+		if used() > most+64<<20 { // a file that is being rewritten may be there twice
+			t.Fatalf("%d bytes after %d chunks on a disk of %d", used(), n, total)
+		}
+	}
+	if st, err := b.Stats(t.Context()); err != nil || st.Evicted == 0 || !st.FullAt.IsZero() {
+		t.Errorf("%+v, %v", st, err)
+	}
+	if !b.whole(99, size) {
+		t.Error("the newest is gone")
+	}
+	full := -1
+	for n := 200; n < 300; n++ {
+		b.pin(2, n)
+		if err := b.Put(sample(n, size)); err != nil {
+			if full = n; !errors.Is(err, chunk.ErrFull) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if full < 0 || used() > most {
+		t.Fatalf("all was taken, %d bytes of %d", used(), total)
+	}
+	if st, err := b.Stats(t.Context()); err != nil || st.FullAt.IsZero() {
+		t.Errorf("%+v, %v", st, err)
+	}
+	b.Unpin(chunk.Owner{2})
+	b.put(full, size)
+	b.sync()
+	b.consistent()
+}
+
 func TestStoreRewrites(t *testing.T) {
 	b := newBed(t, smallCap)
 	const size = 900

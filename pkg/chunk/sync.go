@@ -27,6 +27,7 @@ func (s *Store) flush(ctx context.Context) error {
 		return err
 	}
 	if len(rows) == 0 {
+		s.settle(nil)
 		return nil
 	}
 	c := Change{Now: s.o.Now(), Add: rows}

@@ -202,6 +202,9 @@ type Link struct {
 // Chunks is the store of long bodies.
 type Chunks struct {
 	MaxBytes Size `mapstructure:"max_bytes"` // 0: 10 GiB, or a fifth of the disk where that is less
+	// PeerBytes bounds what all unfinished bodies that one peer sends may take of it, ExchangeBytes what one may.
+	PeerBytes     Size `mapstructure:"peer_bytes"`     // 0: three quarters of the store, with one peer no bound of its own
+	ExchangeBytes Size `mapstructure:"exchange_bytes"` // 0: as PeerBytes
 }
 
 // Data is the Direct Data API.

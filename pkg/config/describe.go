@@ -170,8 +170,10 @@ var descriptions = map[string]string{
 
 	"results.secure_delete": "Whether what is deleted is overwritten in the database, and its write-ahead log emptied. `false` saves some writing.",
 
-	"chunks":           "The store of long bodies, in the folder chunks of the state folder.",
-	"chunks.max_bytes": "Most bytes that it takes on the disk. What no unfinished call needs goes first, the longest unused first. 0: 10 GiB, or a fifth of the disk where that is less.",
+	"chunks":                "The store of long bodies, in the folder chunks of the state folder.",
+	"chunks.peer_bytes":     "Most bytes of it for bodies of unfinished calls that one peer sends; beyond it 507 chunk-quota. 0: three quarters; with a single peer no bound of its own.",
+	"chunks.exchange_bytes": "Most bytes of it for one such body. 0: as peer_bytes, or else all of the store.",
+	"chunks.max_bytes":      "Most bytes that it takes on the disk. What no unfinished call needs goes first, the longest unused first. 0: 10 GiB, or a fifth of the disk where that is less.",
 
 	"data":                    "The Direct Data API: self-encrypted data over HTTP ([data-api.md](data-api.md)).",
 	"data.listen":             "Address of the API, host:port. Empty: there is none. Beyond loopback it needs tls and tokens_file.",

@@ -185,12 +185,31 @@ func (v *checker) admin(c *Config) {
 	}
 }
 
+func (v *checker) chunks(c Chunks) {
+	v.size("chunks.max_bytes", c.MaxBytes, 0, 1<<60)
+	for _, q := range []struct {
+		key     string
+		n, most Size
+		above   string
+	}{
+		{"chunks.peer_bytes", c.PeerBytes, c.MaxBytes, "chunks.max_bytes"},
+		{"chunks.exchange_bytes", c.ExchangeBytes, c.PeerBytes, "chunks.peer_bytes"},
+		{"chunks.exchange_bytes", c.ExchangeBytes, c.MaxBytes, "chunks.max_bytes"},
+	} {
+		v.size(q.key, q.n, 0, 1<<60)
+		if q.n > 0 && q.most > 0 && q.n > q.most {
+			v.bad(q.key, q.n.String(), "is more than "+q.above, "lower it, or raise "+q.above)
+			return
+		}
+	}
+}
+
 func (v *checker) tuning(c *Config) {
 	v.period("link.heartbeat", c.Link.Heartbeat, time.Second, 24*time.Hour)
 	v.period("link.ack_delay", c.Link.AckDelay, 0, 10*time.Second)
 	v.period("link.initial_rtt", c.Link.InitialRTT, time.Millisecond, 24*time.Hour)
 	v.period("results.ttl", c.Results.TTL, time.Second, longest)
-	v.size("chunks.max_bytes", c.Chunks.MaxBytes, 0, 1<<60)
+	v.chunks(c.Chunks)
 	v.size("results.max_bytes", c.Results.MaxBytes, 1<<20, 1<<50)
 	v.count("limits.outbox_messages", c.Limits.OutboxMessages, 16)
 	v.size("limits.outbox_bytes", c.Limits.OutboxBytes, 1<<20, 1<<50)

@@ -78,6 +78,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	}
 	c := m.calls[r.Exchange]
 	if c == nil || c.peer != d.Peer {
+		m.refused(d.Peer, r)
 		m.dropped.Add(1) // finished, or not ours: the link has acked it, nothing else happens
 		return nil, nil
 	}

@@ -27,9 +27,9 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 	}
 	key := newKeyed(r)
 	up := &upload{m: m, id: id, r: r}
-	inline, err := up.read(ctx)
+	inline, err := up.take(ctx)
 	if err != nil {
-		up.giveUp(ctx)
+		up.giveUp()
 		return nil, err
 	}
 	c := &call{id: id, peer: r.Peer, method: r.Method, deadline: millis(r.Deadline), total: -1,
@@ -54,7 +54,7 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 		err = m.accept(ctx, c, r, key, inline, up.size, now)
 	}
 	if err != nil {
-		up.giveUp(ctx)
+		up.giveUp()
 		if first != nil {
 			return m.join(ctx, first.id, wait, accepted)
 		}
@@ -143,6 +143,7 @@ func (m *Manager) accept(ctx context.Context, c *call, r *Request, key *keyed, i
 		if c.waiter != nil {
 			c.waiter.trip = s.Link(c.peer).SmallTrip()
 		}
+		delete(m.uploads, c.id)
 		s.Flush(c.peer, c.id)
 		c.stages.set(StageQueued, s.Now)
 		m.enter(c)
@@ -209,6 +210,19 @@ type upload struct {
 	r    *Request
 	size int64 // bytes read
 	sent bool  // parts were sent
+	stop context.CancelCauseFunc
+}
+
+// take reads the body. Where the far side refuses it meanwhile, that is the error.
+func (u *upload) take(ctx context.Context) (inline []byte, err error) {
+	ctx, u.stop = context.WithCancelCause(ctx)
+	defer u.stop(nil)
+	inline, err = u.read(ctx)
+	var p *Problem
+	if err != nil && errors.As(context.Cause(ctx), &p) {
+		return nil, p
+	}
+	return inline, err
 }
 
 // read gives the body if it is short enough to travel inline, else nil after sending all of it in parts.
@@ -320,6 +334,7 @@ func (u *upload) parts(ctx context.Context, body io.Reader) error {
 // note writes a row for an upload that has begun, so that a crash in the middle of it leaves no parts
 // that nobody knows of: the next start gives them up.
 func (u *upload) note(s *node.Step) {
+	u.m.uploads[u.id] = u
 	s.Store().PutExchange(store.Exchange{ID: u.id, Side: store.SideIngress, Peer: u.r.Peer, Upstream: u.r.Upstream, Route: u.r.Route, Method: u.r.Method,
 		Target: u.r.Target, Caller: u.r.Client, Stage: stageUploading, State: StateRunning, Created: s.Now})
 }
@@ -334,7 +349,7 @@ func bodyError(err error) error {
 }
 
 // giveUp tells the far side to drop the parts of an upload that was never accepted.
-func (u *upload) giveUp(ctx context.Context) {
+func (u *upload) giveUp() {
 	if !u.sent {
 		return
 	}
@@ -347,6 +362,7 @@ func (u *upload) giveUp(ctx context.Context) {
 
 // giveUp has the far side drop the parts of an upload, and forgets it here.
 func (m *Manager) giveUp(s *node.Step, peer identity.ID, id ID, abort node.Message) {
+	delete(m.uploads, id)
 	m.endOffer(s, peer, id, requestOwner(id))
 	_ = s.Send(peer, abort) // a peer that is no longer configured has nothing to drop
 	s.Store().PurgeExchange(id)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/chunk"
@@ -86,6 +87,7 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 	}
 	m.cfg.Chunks.Pin(owner, names) // before the look: what is here now stays
 	missing := absent(m.cfg.Chunks, entries, names)
+	s.Hold(peer, id, held(entries, names, missing))
 	in.names = append(in.names, names...)
 	in.add(b.Offset, size)
 	m.needChunks(s, peer, id, in, missing)
@@ -100,6 +102,17 @@ func absent(here Chunks, entries []chunk.Entry, names []chunk.Name) (missing []c
 		}
 	}
 	return missing
+}
+
+// held gives those of entries that are not missing, as what they take of the store at most: what a compressed chunk
+// takes a map does not say.
+func held(entries []chunk.Entry, names, missing []chunk.Name) (recs []chunk.Record) {
+	for i, n := range names {
+		if !slices.Contains(missing, n) {
+			recs = append(recs, chunk.Record{Name: n, Hsh: entries[i].Hsh, Len: entries[i].Len + chunk.Overhead})
+		}
+	}
+	return recs
 }
 
 // needChunks has missing chunks waited for, and asked for if they do not come by themselves.
@@ -126,6 +139,7 @@ func (m *Manager) letGo(s *node.Step, peer identity.ID, id ID, owner [16]byte, i
 // dropBody ends what is awaited and pinned of an incoming body; another may come for the same exchange.
 func (m *Manager) dropBody(s *node.Step, peer identity.ID, id ID, owner [16]byte, in *inbound) {
 	delete(m.awaiting, id)
+	delete(m.full, id)
 	m.endMending(id)
 	s.Forget(peer, id)
 	if len(in.names) > 0 {
@@ -161,7 +175,8 @@ func (m *Manager) endOffer(s *node.Step, peer identity.ID, id ID, owner [16]byte
 }
 
 // ChunksStored implements node.ChunkHandler.
-func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, _ ID, names []chunk.Name) {
+func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, x ID, names []chunk.Name) {
+	delete(m.full, x)
 	for _, id := range idsInOrder(m.awaiting) {
 		in := m.awaiting[id]
 		c, j := m.calls[id], m.jobs[id]

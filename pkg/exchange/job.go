@@ -305,6 +305,10 @@ func (m *Manager) put(s *node.Step, j *job, stage string) {
 // onRequestBody takes a part of a request's body; it may come before the request.
 func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*node.Keep, error) {
 	j := m.jobs[b.Exchange]
+	if _, gone := m.gone[b.Exchange]; j == nil && gone {
+		m.dropped.Add(1) // perhaps not durably so yet
+		return nil, nil
+	}
 	if j == nil {
 		if _, err := m.store.Exchange(context.Background(), b.Exchange, store.SideEgress); err == nil || m.cfg.Upstreams == nil {
 			m.dropped.Add(1)

@@ -113,8 +113,10 @@ type Config struct {
 	Signed map[identity.ID]bool
 	// Window is how many bytes of an answer may come before its caller has read any; 0: 1 MiB.
 	Window int64
-	Now    func() time.Time // the site's clock; nil: time.Now
-	Log    zerolog.Logger
+	// FullPatience is how long a body that comes waits for room in the chunk store before its exchange fails; 0: 20 s.
+	FullPatience time.Duration
+	Now          func() time.Time // the site's clock; nil: time.Now
+	Log          zerolog.Logger
 }
 
 // Manager keeps every exchange of a site: calls that its callers made (Caller) and jobs that its
@@ -128,6 +130,8 @@ type Manager struct {
 	jobs     map[ID]*job
 	awaiting map[ID]*inbound   // bodies with chunks that have not come
 	mending  map[ID][]*mending // who waits for chunks that went bad here
+	full     map[ID]time.Time  // since when there is no room for chunks of a body
+	uploads  map[ID]*upload    // under way, and not accepted yet
 	running  map[string]int    // calls under way, by upstream
 	queued   map[string][]*job // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
@@ -175,9 +179,12 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.FullPatience <= 0 {
+		cfg.FullPatience = fullPatience
+	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
 		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
-		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}}
+		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}, full: map[ID]time.Time{}, uploads: map[ID]*upload{}}
 	if cfg.Window <= 0 {
 		m.cfg.Window = firstWindow
 	}

@@ -100,8 +100,11 @@ func (m *Manager) breakOff(ctx context.Context, j *job, status int, size int64, 
 	}
 	reason := "the server's answer broke off"
 	var a *Abort
+	var p *Problem
 	if errors.As(err, &a) {
 		reason = a.Reason
+	} else if errors.As(err, &p) {
+		reason += ": " + p.Detail
 	}
 	code := CodeCalleeBroken
 	if ctx.Err() != nil {

@@ -71,6 +71,7 @@ const (
 	CodeDataMissing     = "data-missing"
 	CodeDataFull        = "data-quota"
 	CodeStorageFull     = "storage-full"
+	CodeChunkQuota      = "chunk-quota"
 	CodeRange           = "range-outside"
 	CodeMethod          = "method-not-allowed"
 	CodeNotFound        = "not-found"
@@ -144,7 +145,8 @@ var Kinds = map[string]Kind{
 	CodeDataMap:         {400, "The data map is malformed", "", "Send the map as it was given: its JSON in base64url or base64, or the JSON itself as the body of QUERY."},
 	CodeDataMissing:     {404, "Some of the data is not here", "", "Its chunks were evicted, or lie at another site: look at the map's origin, or store the data again."},
 	CodeDataFull:        {507, "No more data may be kept", "", "DELETE maps that are not needed, store with ?ttl=, or raise data.max_bytes."},
-	CodeStorageFull:     {507, "The chunk store is full", "", "Wait until exchanges have ended, DELETE data that is not needed, or raise chunks.max_bytes."},
+	CodeStorageFull:     {507, "The chunk store is full", "proxy_internal_error", "Wait until exchanges have ended, DELETE data that is not needed, or raise chunks.max_bytes."},
+	CodeChunkQuota:      {507, "The body takes more of the chunk store than it may", "connection_limit_reached", "Send less at a time, or raise chunks.exchange_bytes or chunks.peer_bytes at the site that refused it."},
 	CodeRange:           {416, "The range lies outside of the data", "", "Ask for the size first (HEAD)."},
 	CodeMethod:          {405, "This method is not known here", "", "See Allow."},
 	CodeNotFound:        {404, "There is nothing here", "", "See /.hoft/v1/openapi.yaml for what there is."},

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -284,14 +283,4 @@ func (m *Manager) cutting(peer identity.ID, compress, fixed bool) chunk.WriterOp
 		return chunk.WriterOptions{Fixed: true}
 	}
 	return chunk.WriterOptions{Compress: compress, Fixed: fixed}
-}
-
-// chunkProblem is what a caller is told when chunks could not be stored.
-func chunkProblem(err error) error {
-	if errors.Is(err, chunk.ErrFull) {
-		p := Problemf(CodeStoreFailed, "the chunk store of this site is full of bodies that are under way")
-		p.RetryAfter = 30
-		return p
-	}
-	return err
 }

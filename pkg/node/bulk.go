@@ -54,6 +54,7 @@ type PackResult struct {
 	Whole    bool  // every record was good
 	Vanished bool  // the file is gone
 	Failed   bool  // for a reason of our own: the same again
+	Full     bool  // that reason is that the chunk store has no room
 }
 
 // ChunkHandler is the part of a Handler that hears of chunks.
@@ -64,6 +65,9 @@ type ChunkHandler interface {
 	ChunksGone(s *Step, peer identity.ID, exchange bulk.ID, names []chunk.Name)
 	// ChunksMoved tells that the peer acknowledged chunks of an exchange.
 	ChunksMoved(s *Step, peer identity.ID, exchange bulk.ID)
+	// ChunksRefused tells that chunks that the peer announced for an exchange are not taken: the exchange takes more than
+	// it may, or, with full, the store has no room for them; then they are tried again.
+	ChunksRefused(s *Step, peer identity.ID, exchange bulk.ID, full bool)
 }
 
 // FetchHandler is a Handler that gives peers chunks of stored data.
@@ -243,6 +247,9 @@ func (c *Core) PackWasRead(now time.Time, r PackRead, res PackResult) {
 		c.tokens = append(c.tokens, r.Found.Token)
 	}
 	c.drainBulk(now, r.Peer)
+	if e, ok := b.p.Expect(r.Seq); ok && !e.Settled && res.Full {
+		c.tellChunks(now, func(s *Step, h ChunkHandler) { h.ChunksRefused(s, r.Peer, e.Exchange, true) })
+	}
 	if more {
 		c.PackFound(now, r.Peer, r.Seq, next)
 	}
@@ -353,23 +360,33 @@ func (c *Core) drainBulk(now time.Time, peer identity.ID) {
 		c.links[peer].Withdraw(ids)
 		c.drain(now, peer, c.links[peer])
 	}
-	if len(ch.Gone)+len(ch.Stored)+len(ch.Moved) == 0 {
+	if len(ch.Gone)+len(ch.Stored)+len(ch.Moved)+len(ch.Refused) == 0 {
 		return
 	}
+	c.tellChunks(now, func(s *Step, h ChunkHandler) {
+		for _, x := range ch.Stored {
+			h.ChunksStored(s, peer, x.Exchange, x.Names)
+		}
+		for _, x := range ch.Gone {
+			h.ChunksGone(s, peer, x.Exchange, x.Names)
+		}
+		for _, x := range ch.Moved {
+			h.ChunksMoved(s, peer, x)
+		}
+		for _, x := range ch.Refused {
+			h.ChunksRefused(s, peer, x, false)
+		}
+	})
+}
+
+// tellChunks tells the layer above about chunks, if it wants to hear of them.
+func (c *Core) tellChunks(now time.Time, tell func(*Step, ChunkHandler)) {
 	h, ok := c.handler.(ChunkHandler)
 	if !ok {
 		return
 	}
 	s := &Step{Now: now, core: c}
-	for _, x := range ch.Stored {
-		h.ChunksStored(s, peer, x.Exchange, x.Names)
-	}
-	for _, x := range ch.Gone {
-		h.ChunksGone(s, peer, x.Exchange, x.Names)
-	}
-	for _, x := range ch.Moved {
-		h.ChunksMoved(s, peer, x)
-	}
+	tell(s, h)
 	s.merge()
 }
 

@@ -91,7 +91,7 @@ func (n *Node) readPack(ctx context.Context, r PackRead) {
 			level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[r.Peer].Name) }
 			n.reader.quiet.trouble(level, time.Now(), f.Name.String(), "cannot take a pack in; trying again", err)
 		}
-		res = PackResult{Failed: true}
+		res = PackResult{Failed: true, Full: errors.Is(err, chunk.ErrFull)}
 		n.opt.Pipe.Again(f)
 	case !res.Final:
 		n.opt.Pipe.Pending(f)

@@ -80,6 +80,11 @@ func (s *Step) Refuse(peer identity.ID, exchange bulk.ID, names []chunk.Name) {
 	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Refuse(exchange, names) })
 }
 
+// Hold charges an exchange with chunks that it needs and that are here already; see bulk.Config.PeerBytes.
+func (s *Step) Hold(peer identity.ID, exchange bulk.ID, recs []chunk.Record) {
+	s.onBulk(peer, func(_ *Core, p *bulk.Peer) { p.Hold(exchange, recs) })
+}
+
 // onBulk has fn change the packs' state of a peer when the step is merged.
 func (s *Step) onBulk(peer identity.ID, fn func(*Core, *bulk.Peer)) {
 	s.bulk = append(s.bulk, func(c *Core) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
@@ -40,6 +41,25 @@ func (s *Site) chunkSealer(peer identity.ID) (*chunk.Sealer, error) {
 		return c, nil
 	}
 	return nil, fmt.Errorf("no peer %s", peer)
+}
+
+// packs says how bodies travel, and what those of a peer may take of the store: one that fills it must leave room for others.
+func (s *Site) packs() (bulk.Config, error) {
+	st, err := s.chunks.Stats(context.Background())
+	if err != nil {
+		return bulk.Config{}, err
+	}
+	c := bulk.Config{MaxPack: int64(s.cfg.Pipe.MaxFile), PeerBytes: int64(s.cfg.Chunks.PeerBytes), ExchangeBytes: int64(s.cfg.Chunks.ExchangeBytes)}
+	if c.PeerBytes == 0 && len(s.peers) > 1 {
+		c.PeerBytes = st.MaxBytes / 4 * 3
+	}
+	if c.ExchangeBytes == 0 {
+		c.ExchangeBytes = c.PeerBytes
+	}
+	if c.ExchangeBytes == 0 { // it would wait for room that no other exchange can give
+		c.ExchangeBytes = st.MaxBytes
+	}
+	return c, nil
 }
 
 // boundResults keeps finished answers to half of the chunk store: bodies under way need the rest.

@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hoft/hoft/pkg/admin"
-	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/callback"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
@@ -198,7 +197,10 @@ func (s *Site) buildNode() error {
 		}
 	}
 	cfg := s.cfg
-	packs := bulk.Config{MaxPack: int64(cfg.Pipe.MaxFile)}
+	packs, err := s.packs()
+	if err != nil {
+		return err
+	}
 	var links *node.Links
 	if cfg.Pipe.Private {
 		packs.Apart = 1 << 20

@@ -13,7 +13,7 @@ func (s *Site) watched(roles Roles) admin.Site {
 	out := admin.Site{Name: s.Name(), ID: s.ID(), Version: version(), Started: s.started, StateDir: s.cfg.StateDir,
 		Outbox: s.cfg.Pipe.Outbox, Inbox: s.cfg.Pipe.Inbox, Heartbeat: s.cfg.Link.Heartbeat,
 		Limits: node.Limits{OutboxMessages: int64(s.cfg.Limits.OutboxMessages), OutboxBytes: int64(s.cfg.Limits.OutboxBytes)},
-		Loop:   s.node, Calls: s.manager, Pipe: s.pipe, State: s.db, Work: s.manager}
+		Loop:   s.node, Calls: s.manager, Pipe: s.pipe, State: s.db, Work: s.manager, Chunks: s.chunks}
 	if s.callbacks != nil {
 		out.Hooks = s.callbacks
 	}

@@ -21,6 +21,14 @@ type Chunks struct {
 	all   map[chunk.Name][]byte
 	fresh map[chunk.Name]bool // put since the last Sync
 	pins  map[[16]byte]map[chunk.Name]bool
+	full  bool
+}
+
+// SetFull says whether there is no room for anything more.
+func (c *Chunks) SetFull(full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = full
 }
 
 // NewChunks makes an empty store.
@@ -89,6 +97,9 @@ func (c *Chunks) Put(r chunk.Record, ct []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.all[r.Name]; old == nil || chunk.Sum(blake3.Sum256(old)) != r.Hsh { // a damaged one is no copy
+		if c.full {
+			return chunk.ErrFull
+		}
 		c.all[r.Name], c.fresh[r.Name] = slices.Clone(ct), true
 	}
 	return nil
