@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
@@ -25,6 +26,9 @@ const (
 	maxHead = 64 << 10
 	// hardHead is where net/http gives up reading a head; far above maxHead, so that most clients get hoft's own answer.
 	hardHead = 1 << 20
+
+	// maxConnections bounds the connections at a time; further ones wait to be accepted.
+	maxConnections = 1024
 
 	headTimeout = 10 * time.Second
 	// stallTimeout bounds each wait for more of a body, or for the client to take more.
@@ -117,6 +121,7 @@ func protocols() *http.Protocols {
 
 // Serve takes connections from l until Shutdown; it returns nil then.
 func (s *Server) Serve(l net.Listener) error {
+	l = netutil.LimitListener(l, maxConnections)
 	serve := s.http.Serve
 	if s.http.TLSConfig != nil {
 		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }

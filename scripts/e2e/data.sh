@@ -28,7 +28,7 @@ call() { curl -sS --max-time 600 -H "Authorization: Bearer ${token:-$one}" "$@";
 # status ARGS... puts an answer into $work/head and $work/body and prints its status; field NAME prints a field of it.
 status() { call -D "$work/head" -o "$work/body" -w '%{http_code}' "$@"; }
 field() { tr -d '\r' <"$work/head" | sed -n "s/^$1: //Ip" | tail -n 1; }
-store() { status --data-binary @"$1" "$api/data${2:-}" >/dev/null && field Safe-Data-Map; }
+store() { status -X POST -T "$1" "$api/data${2:-}" >/dev/null && field Safe-Data-Map; }
 # problem WHAT STATUS CODE CURL-ARGS...: an error, as problem details
 problem() {
   local what=$1 code=$2 slug=$3
