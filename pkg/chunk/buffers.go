@@ -64,19 +64,33 @@ func (m *buffers) room(class int) bool {
 func (m *buffers) get(class int) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// A larger one that is free is better than a new one, if there is room for it.
+	for c := class; c < len(classes) && (c == class || m.used+int64(classes[c]) <= budget); c++ {
+		if b := m.take(c); b != nil {
+			m.used += int64(classes[c])
+			return b
+		}
+	}
 	size := int64(classes[class])
+	for c := 0; c < len(classes) && m.held+size > budget; c++ { // free ones of other classes go, no more than must
+		for m.held+size > budget && m.take(c) != nil {
+			m.held -= int64(classes[c])
+		}
+	}
 	m.used += size
-	if n := len(m.free[class]); n > 0 {
-		b := m.free[class][n-1]
-		m.free[class] = m.free[class][:n-1]
-		return b
-	}
-	if m.held+size > budget {
-		m.drop() // free ones of other classes
-		m.held -= size
-	}
 	m.held += size
 	return make([]byte, 0, size+slack)
+}
+
+// take gives a free buffer of a class, nil if there is none. Called with the lock held.
+func (m *buffers) take(class int) []byte {
+	n := len(m.free[class])
+	if n == 0 {
+		return nil
+	}
+	b := m.free[class][n-1]
+	m.free[class] = m.free[class][:n-1]
+	return b
 }
 
 // put gives a buffer back that came from get, whatever was sliced of it since.

@@ -656,7 +656,7 @@ func TestStoreOnFiles(t *testing.T) {
 	}
 }
 
-// A record is copied into a file whole, by the kernel or without it, and the same into anything else.
+// A record is copied into a file whole, verified or not.
 func TestStoreCopiesIntoFiles(t *testing.T) {
 	dir := t.TempDir()
 	s, err := chunk.OpenStore(t.Context(), filepath.Join(dir, "chunks"), store.NewMem(), chunk.StoreOptions{MaxBytes: 64 << 20})

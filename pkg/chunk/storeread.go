@@ -74,15 +74,24 @@ func (s *Store) isPending(n Name, is func(Record) bool) (pending bool, round int
 
 // Chunk gives a whole ciphertext, which is the caller's, or ErrMissing. It is not verified: what opens it does that.
 func (s *Store) Chunk(ctx context.Context, n Name) ([]byte, error) {
-	return s.fill(ctx, n, nil, nil)
+	return s.fill(ctx, n, nil, nil, false)
 }
 
 // Fill gives the ciphertext with this name and hash, in buf where its capacity suffices, or ErrMissing. It is not verified.
 func (s *Store) Fill(ctx context.Context, n Name, hsh Sum, buf []byte) ([]byte, error) {
-	return s.fill(ctx, n, &hsh, buf)
+	return s.fill(ctx, n, &hsh, buf, false)
 }
 
-func (s *Store) fill(ctx context.Context, n Name, hsh *Sum, buf []byte) ([]byte, error) {
+// Once gives the same chunks to who reads them once: the page cache does not keep them.
+func (s *Store) Once() FillSource { return once{s} }
+
+type once struct{ *Store }
+
+func (o once) Fill(ctx context.Context, n Name, hsh Sum, buf []byte) ([]byte, error) {
+	return o.fill(ctx, n, &hsh, buf, true)
+}
+
+func (s *Store) fill(ctx context.Context, n Name, hsh *Sum, buf []byte, last bool) ([]byte, error) {
 	row, f, err := s.find(ctx, n, hsh)
 	if err != nil {
 		return nil, err
@@ -95,6 +104,9 @@ func (s *Store) fill(ctx context.Context, n Name, hsh *Sum, buf []byte) ([]byte,
 	buf = buf[:row.Len]
 	if k, err := f.ReadAt(buf, row.At+HeaderLen); k < len(buf) {
 		return nil, s.unreadable(ctx, row, err)
+	}
+	if last {
+		cool(f.diskFile, row.At, row.Size())
 	}
 	return buf, nil
 }
@@ -177,25 +189,19 @@ func (s *Store) Suspect(ctx context.Context, n Name, hsh Sum) {
 	}
 }
 
-// WriteRecord copies a record to w, header included; into a file the kernel copies where it can. With verify the bytes
-// are checked first, and what does not fit is forgotten and gives ErrDamaged: for bytes that were read or linked since
-// they were written. ErrMissing if the chunk is not here.
+// WriteRecord copies a record to w, header included. With verify the bytes are checked first, and what does not fit is
+// forgotten and gives ErrDamaged: for bytes that were read or linked since
+// they were written. ErrMissing if the chunk is not here. The page cache does not keep what was copied.
 func (s *Store) WriteRecord(ctx context.Context, w io.Writer, r Record, verify bool) error {
 	row, f, err := s.find(ctx, r.Name, &r.Hsh)
 	if err != nil {
 		return err
 	}
 	defer s.files.put(f)
-	done := int64(0)
-	if !verify {
-		if done, err = copyRange(w, f.diskFile, row.At, row.Size()); err != nil || done == row.Size() {
-			return err
-		}
-	}
 	buf := memory.get(classOf(int(row.Len - Overhead)))
 	defer memory.put(buf)
-	raw := buf[:row.Size()-done]
-	if k, err := f.ReadAt(raw, row.At+done); k < len(raw) {
+	raw := buf[:row.Size()]
+	if k, err := f.ReadAt(raw, row.At); k < len(raw) {
 		return s.unreadable(ctx, row, err)
 	}
 	if verify {
@@ -206,5 +212,6 @@ func (s *Store) WriteRecord(ctx context.Context, w io.Writer, r Record, verify b
 		}
 	}
 	_, err = w.Write(raw)
+	cool(f.diskFile, row.At, row.Size())
 	return err
 }

@@ -24,6 +24,14 @@ type Chunks interface {
 	Unpin(owner [16]byte)
 }
 
+// readOnce gives the chunks of a body that is read from its beginning to its end, and hardly again soon.
+func readOnce(c Chunks) chunk.Source {
+	if s, ok := c.(interface{ Once() chunk.FillSource }); ok {
+		return s.Once()
+	}
+	return c
+}
+
 // inbound is a body that comes in parts: what has come, and which of its chunks have not.
 type inbound struct {
 	have    frame.Ranges // bytes whose part came, as closed intervals

@@ -123,7 +123,7 @@ func (b *partsBody) next() error {
 // open begins to read the part in chunks from the present place on.
 func (b *partsBody) open() (err error) {
 	from := b.offset - b.start
-	b.run, err = chunk.NewRange(b.ctx, b.part, b.chunks, from, b.part.Size()-from)
+	b.run, err = chunk.NewRange(b.ctx, b.part, readOnce(b.chunks), from, b.part.Size()-from)
 	return err
 }
 

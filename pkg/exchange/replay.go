@@ -201,7 +201,7 @@ func (b *storedBody) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if b.run == nil {
-			b.run = chunk.NewReader(b.ctx, chunk.Map{Entries: first.entries}, b.chunks)
+			b.run = chunk.NewReader(b.ctx, chunk.Map{Entries: first.entries}, readOnce(b.chunks))
 		}
 		n, err := b.run.Read(p)
 		if n > 0 || err != nil && !errors.Is(err, io.EOF) {

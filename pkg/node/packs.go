@@ -27,8 +27,11 @@ type Chunks interface {
 	WriteRecord(ctx context.Context, w io.Writer, r chunk.Record, verify bool) error
 }
 
-// packBuffers hold one record each.
-var packBuffers = sync.Pool{New: func() any { b := make([]byte, chunk.HeaderLen+chunk.MaxSealed); return &b }}
+// packBuffers hold one record each, whose ciphertext begins at chunk.Align.
+var packBuffers = sync.Pool{New: func() any {
+	b := make([]byte, chunk.Align+chunk.MaxSealed)[chunk.Align-chunk.HeaderLen:]
+	return &b
+}}
 
 // readsAtOnce is how many packs are read at once.
 const readsAtOnce = 2

@@ -23,8 +23,7 @@ type Content interface {
 }
 
 // PutStream publishes a file of size bytes that fill writes, so that it need not fit into memory; otherwise as Put.
-// fill gets a file on a Dir: copying from a file into it may let the kernel do the work. Writing more or less than
-// size bytes is an error, and then, or with an error of fill, nothing is published.
+// Writing more or less than size bytes is an error, and then, or with an error of fill, nothing is published.
 func (d *Dir) PutStream(ctx context.Context, n frame.Name, size int64, fill func(io.Writer) error) error {
 	if err := d.admitSize(n, size); err != nil {
 		return wrap("put", n.String(), err)
