@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -65,11 +66,18 @@ func (m *Monitor) Status(ctx context.Context) (*Status, error) {
 	if err := s.stored(ctx, st.Peers, now); err != nil {
 		unknown("the outbox cannot be read", err)
 	}
-	if st.Exchanges, err = s.exchanges(ctx, now); err != nil {
+	var mistakes map[identity.ID]uint64
+	if st.Exchanges, mistakes, err = s.exchanges(ctx, now); err != nil {
 		unknown("calls cannot be counted", err)
 	}
 	if st.Chunks, err = chunksOf(ctx, s.Chunks); err != nil {
 		unknown("the chunk store cannot be looked at", err)
+	}
+	for i := range st.Peers {
+		st.Peers[i].Mistakes = mistakes[s.Peers[i].ID]
+		if b := st.Peers[i].Bulk; b != nil {
+			st.Peers[i].Mistakes += b.BadMessages
+		}
 	}
 	st.Upstreams = s.upstreams()
 	if dead, err := Callbacks(ctx, s.State); err != nil {

@@ -90,6 +90,10 @@ func (s *Status) diagnosePeer(p *Peer) {
 			s.add("files-refused", LevelWarn, p.Name, s.inspectHint(p, details), "%s since the start: %s", count(n, "file was refused", "files were refused"), refusals(p))
 		}
 	}
+	if p.Mistakes > 0 {
+		s.add("bad-messages", LevelWarn, p.Name, details, "%s since the start could not be used: malformed, about calls of others, or beyond limits.peer_jobs or peer_stored; is its version right, and is it still to be trusted?",
+			count(p.Mistakes, "message of it", "messages of it"))
+	}
 	if p.Outbox.Full {
 		s.add("outbox-full", LevelCritical, p.Name, details, "%s wait, new calls are refused", count(uint64(p.Outbox.Messages), "message", "messages"))
 	}

@@ -146,13 +146,13 @@ func (s *Site) folders() (*Pipe, error) {
 }
 
 // exchanges counts calls: the running ones in the loop, the others in the store.
-func (s *Site) exchanges(ctx context.Context, now time.Time) (*Exchanges, error) {
+func (s *Site) exchanges(ctx context.Context, now time.Time) (*Exchanges, map[identity.ID]uint64, error) {
 	t, err := s.Calls.Tally(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	x := &Exchanges{Calls: t.Calls, Jobs: t.Jobs, Dropped: t.Dropped}
-	return x, x.past(ctx, s.State, now)
+	return x, t.Mistakes, x.past(ctx, s.State, now)
 }
 
 // newest is how many ids of uncertain exchanges are listed.

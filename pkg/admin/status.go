@@ -113,7 +113,10 @@ type Peer struct {
 	// Counters and Files count since the start of this run.
 	Counters *Counters       `json:"counters,omitempty"`
 	Files    *node.FileStats `json:"files,omitempty"`
-	Events   Events          `json:"events"`
+	// Mistakes counts messages that could not be used: malformed ones, those about calls of other peers, and those beyond
+	// the peer's share. Of a running site.
+	Mistakes uint64 `json:"bad_messages,omitempty"`
+	Events   Events `json:"events"`
 	// SetAside is how many messages could not be handled in three tries.
 	SetAside   int64  `json:"set_aside"`
 	WriteError string `json:"write_error,omitempty"` // of the last write to the outbox

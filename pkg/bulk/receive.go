@@ -35,6 +35,10 @@ func (a *announced) row() Row {
 // some that it gave up.
 const maxAnnounced = 1024
 
+// maxExpected bounds the chunks in them: what a peer can have this site remember without sending anything. An honest one
+// has Config.MaxOpen packs of maxRecords at most.
+const maxExpected = 4 * defaultOpen * maxRecords
+
 // Announce takes the announcement of a pack; false: it is known already, or too many wait for their file. (The
 // peer then hears that it is unseen, and announces what is in it again.) Of an exchange that is over nothing is wanted.
 func (p *Peer) Announce(now time.Time, d *PackData) bool {
@@ -44,7 +48,7 @@ func (p *Peer) Announce(now time.Time, d *PackData) bool {
 	case p.ended.has(d.Exchange):
 		p.noteOver(d.Seq)
 		return true
-	case p.unsettled >= maxAnnounced:
+	case p.unsettled >= maxAnnounced || len(p.expected)+len(d.Recs) > maxExpected:
 		return false
 	case !p.charge(d.Exchange, d.Recs):
 		p.noteOver(d.Seq)

@@ -99,6 +99,10 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !m.more(s.Now, c.peer, 0, 0, int64(len(body))) {
+		m.flooded(s, c)
+		return nil, nil
+	}
 	c.head, c.inline = r, int64(len(body))
 	c.stored(d, r.More)
 	c.noteFar(r.Callee)
@@ -188,6 +192,13 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if b.Offset < 0 || b.Offset > maxOffset {
 		return nil, errOffset
 	}
+	if c.full(0) {
+		return nil, errPieces
+	}
+	if !m.more(s.Now, c.peer, 0, 0, int64(len(plain))) {
+		m.flooded(s, c)
+		return nil, nil
+	}
 	c.stored(d, true)
 	if b.Total != nil {
 		c.total = *b.Total
@@ -208,6 +219,10 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 	if err != nil {
 		return nil, err
 	}
+	if !m.more(s.Now, c.peer, 0, 0, size) {
+		m.flooded(s, c)
+		return nil, nil
+	}
 	c.stored(d, true)
 	if b.Total != nil {
 		c.total = *b.Total
@@ -217,6 +232,13 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 	}
 	m.finishIfComplete(s, c)
 	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: size, Beside: size, Part: true}, nil
+}
+
+// flooded ends a call whose peer gives more than it may have stored here.
+func (m *Manager) flooded(s *node.Step, c *call) {
+	m.mistake(c.peer)
+	m.sendCancel(s, c)
+	m.fail(s, c, Problemf(CodeResponseLarge, "the answer, with others of that site that are unfinished, takes more room than it may have here"))
 }
 
 // finishIfComplete ends a call whose whole answer has come.

@@ -37,6 +37,7 @@ type inbound struct {
 	have    frame.Ranges // bytes whose part came, as closed intervals
 	missing map[chunk.Name]struct{}
 	names   []chunk.Name // of all its chunks
+	size    int64        // bytes that came, repeated ones too
 }
 
 // covers says whether all of the first n bytes are here.
@@ -47,7 +48,15 @@ func (in *inbound) covers(n int64) bool {
 func (in *inbound) add(offset, n int64) {
 	if n > 0 {
 		in.have.Add(uint64(offset), uint64(offset+n)-1)
+		in.size += n
 	}
+}
+
+var errPieces = errors.New("a body in more pieces than any has")
+
+// full says that a body has come in as many pieces as one may have.
+func (in *inbound) full(more int) bool {
+	return len(in.have) >= maxGaps || len(in.names)+more > maxPieces
 }
 
 // requestOwner and answerOwner pin the chunks of a call's two bodies.
@@ -88,6 +97,9 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 	}
 	if b.Offset < 0 || b.Offset > maxOffset {
 		return 0, errOffset
+	}
+	if in.full(len(entries)) || !m.more(s.Now, peer, 0, len(entries), 0) {
+		return 0, errPieces
 	}
 	names := make([]chunk.Name, len(entries))
 	for i := range entries {

@@ -69,6 +69,8 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 	}
 	j := m.jobs[r.Exchange]
 	if j != nil && j.peer != d.Peer {
+		m.mistake(d.Peer)
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeInternal, "the id of the call is that of another site's"), s.Now)
 		return nil, nil
 	}
 	inline, err := (&d.Message).Plain()
@@ -81,6 +83,11 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 	if j == nil {
 		tries, done := m.known(s, d, r)
 		if done {
+			return nil, nil
+		}
+		if !m.more(s.Now, d.Peer, 1, 0, int64(len(inline))) {
+			m.mistake(d.Peer)
+			m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
 			return nil, nil
 		}
 		j = &job{id: r.Exchange, peer: d.Peer, try: tries}
@@ -111,8 +118,13 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 // tries is how often the call was made before; a new try has a higher number, so that no part of an old answer can be
 // taken for one of the new.
 func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, done bool) {
-	if _, gone := m.gone[r.Exchange]; !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch {
+	code, gone := m.gone[r.Exchange]
+	switch {
+	case !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch:
 		return 0, false
+	case code != "":
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
+		return 0, true
 	}
 	delete(m.gone, r.Exchange)
 	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
@@ -122,6 +134,10 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 		return 0, true
 	}
 	switch {
+	case err == nil && row.Peer != d.Peer:
+		m.mistake(d.Peer)
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeInternal, "the id of the call is that of another site's"), s.Now)
+		return 0, true
 	case err == nil && row.State == StateCanceled:
 		p := Problemf(CodeCanceled, "canceled before it began")
 		if row.Problem != "" {
@@ -310,9 +326,15 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		return nil, nil
 	}
 	if j == nil {
-		if _, err := m.store.Exchange(context.Background(), b.Exchange, store.SideEgress); err == nil || m.cfg.Upstreams == nil {
+		_, over := m.gone[b.Exchange]
+		if _, err := m.store.Exchange(context.Background(), b.Exchange, store.SideEgress); over || err == nil || m.cfg.Upstreams == nil || m.ours(b.Exchange) {
 			m.dropped.Add(1)
-			return nil, nil // finished or canceled
+			return nil, nil // finished, canceled, or a call of our own
+		}
+		if !m.more(s.Now, d.Peer, 1, 0, 0) {
+			m.mistake(d.Peer)
+			m.void(s, d.Peer, b.Exchange, CodeRate)
+			return nil, nil
 		}
 		j = &job{id: b.Exchange, peer: d.Peer, arrived: s.Now}
 		m.jobs[j.id] = j
@@ -334,8 +356,15 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		if b.Offset < 0 || b.Offset > maxOffset || len(plain) == 0 {
 			return nil, errOffset
 		}
+		if j.full(0) {
+			return nil, errPieces
+		}
 		size = int64(len(plain))
 		j.add(b.Offset, size)
+	}
+	if !m.more(s.Now, d.Peer, 0, 0, size) {
+		m.crowded(s, j)
+		return nil, nil
 	}
 	if j.complete() {
 		m.begin(s, j, false)

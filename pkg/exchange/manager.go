@@ -96,6 +96,7 @@ type Config struct {
 	TTL       time.Duration          // how long finished exchanges of the callers' side are kept
 	MaxBytes  int64                  // of finished exchanges' content, 0: no limit
 	Flight    Flight                 // unfinished exchanges at most, of one caller and to one peer
+	Share     Share                  // what one peer may have unfinished here
 	Remember  time.Duration          // how long executed ids are kept at the callees' side
 	Upstreams Upstreams              // nil without an egress
 	Honoured  func(upstream string) bool
@@ -136,8 +137,10 @@ type Manager struct {
 	queued   map[string][]*job // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
 	idle     chan struct{}     // not nil: no job is begun any more; closed when none runs
-	gone     map[ID]struct{}   // requests that were canceled or broken off before they came
-	horizon  time.Time         // executed ids created before it may have been forgotten
+	gone     map[ID]string     // requests that ended before they came; the problem that they get, "" for what their row says
+	shares   map[identity.ID]*shareOf
+	mistakes map[identity.ID]uint64 // messages that could not be used, by peer
+	horizon  time.Time              // executed ids created before it may have been forgotten
 	tickAt   time.Time
 	dueAt    time.Time // no deadline of a call passes before it; zero: none is watched
 	transits transits
@@ -183,7 +186,7 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 		cfg.FullPatience = fullPatience
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
-		gone: map[ID]struct{}{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
+		gone: map[ID]string{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
 		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}, full: map[ID]time.Time{}, uploads: map[ID]*upload{}}
 	if cfg.Window <= 0 {
 		m.cfg.Window = firstWindow
@@ -277,6 +280,7 @@ func (m *Manager) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
 	}
 	if err != nil {
 		m.dropped.Add(1)
+		m.mistake(d.Peer)
 		m.cfg.Log.Warn().Str("peer", m.cfg.Peers[d.Peer]).Str("kind", string(d.Kind)).Uint64("msg_id", d.ID).Err(err).Msg("message dropped")
 		m.answerBad(s, d, err)
 	}

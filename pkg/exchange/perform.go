@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
@@ -180,13 +182,21 @@ func (m *Manager) release(s *node.Step, j *job) {
 		return
 	}
 	for len(m.queued[up]) > 0 && m.running[up] < m.cfg.Upstreams.Slots(up) {
-		next := m.queued[up][0]
-		m.queued[up] = m.queued[up][1:]
-		m.intend(s, next)
+		m.intend(s, m.takeQueued(up, j.peer))
 	}
 	if len(m.queued[up]) == 0 {
 		delete(m.queued, up)
 	}
+}
+
+// takeQueued takes the next job that waits for an upstream: of another peer than the one that has just had its turn, if there
+// is one, so that a peer that asks for much does not hold up the others.
+func (m *Manager) takeQueued(up string, had identity.ID) *job {
+	q := m.queued[up]
+	i := max(slices.IndexFunc(q, func(x *job) bool { return x.peer != had }), 0)
+	next := q[i]
+	m.queued[up] = slices.Delete(q, i, i+1)
+	return next
 }
 
 // compressible says whether a response body may be compressed: not where the route says so, and not

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unique"
@@ -76,11 +77,16 @@ func (m *Manager) recoverGone(ctx context.Context, now time.Time) error {
 		}
 		for _, e := range rows {
 			if e.Side == store.SideEgress && e.Attempt == 0 {
-				m.gone[e.ID] = struct{}{}
+				m.gone[e.ID] = ""
+				u := m.share(e.Peer)
+				u.void = append(u.void, e.ID)
 			}
 			before = e.ID
 		}
 		if len(rows) < 1000 {
+			for _, u := range m.shares {
+				slices.Reverse(u.void) // the newest came first
+			}
 			return nil
 		}
 	}

@@ -21,7 +21,7 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 	if j != nil && j.peer != d.Peer {
 		return nil
 	}
-	if m.calls[c.Exchange] == nil {
+	if b := s.Bulk(d.Peer); m.calls[c.Exchange] == nil && b != nil && b.Offered(c.Exchange) {
 		m.endOffer(s, d.Peer, c.Exchange, answerOwner(c.Exchange)) // of an answer that is not wanted any more
 	}
 	if j != nil && j.state == jobCalling {
@@ -47,11 +47,11 @@ func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID, p *Problem)
 		m.unqueue(j)
 		delete(m.jobs, id)
 		m.letGo(s, peer, id, requestOwner(id), &j.inbound)
-	} else if _, err := m.store.Exchange(context.Background(), id, store.SideEgress); err == nil {
+	} else if _, err := m.store.Exchange(context.Background(), id, store.SideEgress); err == nil || m.ours(id) {
 		return
 	}
 	now := s.Now
-	m.gone[id] = struct{}{}
+	m.void(s, peer, id, "")
 	s.Store().DropInboxExchange(id, -1)
 	row := store.Exchange{ID: id, Side: store.SideEgress, Peer: peer, Stage: StageArrived, State: StateCanceled, Created: now, Ended: now}
 	if p != nil {
@@ -97,4 +97,7 @@ func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
 		Caller: r.Client, Stage: StageArrived, State: state, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Problem: p.Code, Detail: p.Detail, Ended: now})
 	s.Store().DropInboxExchange(j.id, -1)
+	if j.try == 0 && j.req.Attempt <= 1 && m.gone[j.id] == "" {
+		m.void(s, j.peer, j.id, "")
+	}
 }

@@ -2,7 +2,9 @@ package exchange
 
 import (
 	"context"
+	"maps"
 
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/node"
 )
 
@@ -13,12 +15,15 @@ type Tally struct {
 	Calls, Jobs map[string]int
 	// Dropped counts messages since start that meant nothing any more: of finished or unknown exchanges.
 	Dropped int64
+	// Mistakes counts by peer, since start, messages that could not be used: malformed ones, and those beyond its share.
+	Mistakes map[identity.ID]uint64
 }
 
 // Tally counts in the loop and waits for it. Safe for concurrent use.
 func (m *Manager) Tally(ctx context.Context) (Tally, error) {
 	t := Tally{Calls: map[string]int{}, Jobs: map[string]int{}}
 	err := m.sync(ctx, func(*node.Step) {
+		t.Mistakes = maps.Clone(m.mistakes)
 		for _, c := range m.calls {
 			t.Calls[c.stage()]++
 		}

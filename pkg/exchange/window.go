@@ -81,6 +81,9 @@ func (m *Manager) onWin(s *node.Step, d *node.Delivery) error {
 		return nil
 	}
 	if w.Done {
+		if b := s.Bulk(d.Peer); b == nil || !b.Offered(w.Exchange) {
+			return nil // of nothing that it was offered
+		}
 		m.endOffer(s, d.Peer, w.Exchange, answerOwner(w.Exchange))
 		return nil
 	}

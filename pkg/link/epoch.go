@@ -122,12 +122,16 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 		l.st.Doubled, l.urgent = true, true
 		return
 	}
-	l.forced, l.events.SelfBehind = true, now
-	l.changes.OwnReset = true
 	ep := max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
 	if top != 0 && planted.Bug != planted.NameReuse {
 		ep = max(ep, top/frame.SeqPerEpoch+1000)
 	}
+	if ep > frame.MaxEpoch-1 { // no life of this site was ever there
+		l.stopped = "the peer speaks of an epoch of this site that cannot be: it lies, or its state is damaged"
+		return
+	}
+	l.forced, l.events.SelfBehind = true, now
+	l.changes.OwnReset = true
 	l.st.Epoch = ep
 	l.nextSeq = ep * frame.SeqPerEpoch
 	l.reserved = 0 // nothing is written before the new epoch is durable

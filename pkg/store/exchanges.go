@@ -17,7 +17,7 @@ const (
  ON CONFLICT (id, side) DO NOTHING`
 	sqlRewriteExchange = `UPDATE exchanges SET peer = ?, upstream = ?, route = ?, method = ?, target = ?, caller = ?, stage = ?,
  state = ?, attempt = ?, oep = ?, key = ?, created = ?, deadline = ?, stages = ?, status = ?, problem = ?, detail = ?,
- req_bytes = ?, res_bytes = ?, ended = ?, owner = ?, callback = ?, notify = ?, replay_of = ?, transient = ? WHERE id = ? AND side = ?`
+ req_bytes = ?, res_bytes = ?, ended = ?, owner = ?, callback = ?, notify = ?, replay_of = ?, transient = ? WHERE id = ? AND side = ? AND peer = ?`
 
 	// What a caller said goes with the content; what is left says that there was a call, and how it ended.
 	sqlExpireRows    = `UPDATE exchanges SET expired = 1, held = NULL, target = '', caller = '', key = '', callback = '', detail = '' WHERE id = ? AND ended > 0 AND expired = 0`
@@ -59,7 +59,8 @@ func (t *tx) putExchange(e *Exchange) error {
 		return err
 	}
 	if n == 0 {
-		if _, err := t.s.exec(sqlRewriteExchange, append(rest, e.ID[:], int64(e.Side))...); err != nil {
+		// A row stays its peer's: another one may have learned the id.
+		if n, err = t.s.exec(sqlRewriteExchange, append(rest, e.ID[:], int64(e.Side), e.Peer[:])...); err != nil || n == 0 {
 			return err
 		}
 		return t.endChanged(k, e.Ended)

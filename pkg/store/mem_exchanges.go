@@ -16,6 +16,9 @@ func (s *memState) putExchange(e Exchange, ended *[]exKey) {
 	x.Created, x.Deadline, x.Ended, x.Stages = stored(e.Created), stored(e.Deadline), stored(e.Ended), storedBytes(e.Stages)
 	x.Expired = false
 	if old := s.ex[k]; old != nil {
+		if old.Peer != e.Peer {
+			return
+		}
 		x.Expired, x.held, x.counted = old.Expired, old.held, old.counted
 	}
 	s.ex[k] = x

@@ -1,0 +1,134 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// Share bounds what one peer may have unfinished here, so that none takes the room of the others; 0: no limit.
+type Share struct {
+	Jobs  int   // calls that it asked for
+	Bytes int64 // of request bodies that it sends and of answers that it gives
+}
+
+const (
+	// maxGaps and maxPieces bound one body: runs of it that came apart from each other, and its chunks.
+	maxGaps   = 1 << 14
+	maxPieces = 1 << 18
+	// maxPeerPieces bounds the chunks of all unfinished bodies of one peer.
+	maxPeerPieces = 1 << 20
+	// maxVoid is how many exchanges of one peer are remembered of which nothing was ever begun here.
+	maxVoid = 4096
+	// recountEvery is the least pause between two exact counts of what a peer has.
+	recountEvery = 100 * time.Millisecond
+)
+
+// shareOf is what one peer has unfinished here: never less than it is, and counted anew when it looks like too much.
+type shareOf struct {
+	jobs, pieces int
+	bytes        int64
+	counted      time.Time
+	void         []ID // of which nothing was begun, oldest first
+}
+
+func (m *Manager) share(peer identity.ID) *shareOf {
+	u := m.shares[peer]
+	if u == nil {
+		u = &shareOf{}
+		m.shares[peer] = u
+	}
+	return u
+}
+
+// more takes up what a peer wants to add; false: it would have too much.
+func (m *Manager) more(now time.Time, peer identity.ID, jobs, pieces int, bytes int64) bool {
+	u, lim := m.share(peer), m.cfg.Share
+	over := func() bool {
+		return lim.Jobs > 0 && jobs > 0 && u.jobs+jobs > lim.Jobs || lim.Bytes > 0 && bytes > 0 && u.bytes+bytes > lim.Bytes || pieces > 0 && u.pieces+pieces > maxPeerPieces
+	}
+	if over() {
+		if now.Sub(u.counted) >= recountEvery {
+			m.recount(u, peer)
+			u.counted = now
+		}
+		if over() {
+			return false
+		}
+	}
+	u.jobs, u.pieces, u.bytes = u.jobs+jobs, u.pieces+pieces, u.bytes+bytes
+	return true
+}
+
+// recount looks at everything of the peer.
+func (m *Manager) recount(u *shareOf, peer identity.ID) {
+	u.jobs, u.pieces, u.bytes = 0, 0, 0
+	for _, j := range m.jobs {
+		if j.peer == peer {
+			u.jobs, u.pieces, u.bytes = u.jobs+1, u.pieces+len(j.names), u.bytes+j.size+int64(len(j.inline))
+		}
+	}
+	for _, c := range m.calls {
+		if c.peer == peer {
+			u.pieces, u.bytes = u.pieces+len(c.names), u.bytes+c.size
+		}
+	}
+}
+
+// tooMuch is what a peer is told that has its share.
+func (m *Manager) tooMuch() *Problem {
+	return Problemf(CodeRate, "the other site holds as much unfinished for this one as it may have")
+}
+
+// mistake counts a message that no peer in its right mind sends.
+func (m *Manager) mistake(peer identity.ID) { m.mistakes[peer]++ }
+
+// crowded ends a job whose peer has too much here.
+func (m *Manager) crowded(s *node.Step, j *job) {
+	p := m.tooMuch()
+	m.mistake(j.peer)
+	if j.req != nil {
+		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
+		m.forget(s, j, p)
+		return
+	}
+	m.dropRequest(s, j.peer, j.id, p)
+}
+
+// void remembers an exchange of which nothing was begun: with a code, that its request gets this problem when it comes. A
+// peer's oldest are forgotten, rows and all, when it has more of them than anybody needs.
+func (m *Manager) void(s *node.Step, peer identity.ID, id ID, code string) {
+	u := m.share(peer)
+	if _, known := m.gone[id]; !known {
+		u.void = append(u.void, id)
+	}
+	m.gone[id] = code
+	for len(u.void) > maxVoid {
+		old := u.void[0]
+		u.void = u.void[1:]
+		delete(m.gone, old)
+		row, err := m.jobRow(old)
+		if err == nil && row.Peer == peer && row.Attempt == 0 && !row.Ended.IsZero() && m.calls[old] == nil {
+			s.Store().PurgeExchange(old)
+		}
+	}
+}
+
+// jobRow is the row of an exchange at the callees' side, unless the id is that of a call of ours too.
+func (m *Manager) jobRow(id ID) (store.Exchange, error) {
+	if m.ours(id) {
+		return store.Exchange{}, store.ErrNotFound
+	}
+	return m.store.Exchange(m.tasks.ctx, id, store.SideEgress)
+}
+
+// ours says whether an id is that of a call that was made here: a peer that learned it must not touch it as if it were its own.
+func (m *Manager) ours(id ID) bool {
+	if m.calls[id] != nil {
+		return true
+	}
+	_, err := m.store.Exchange(m.tasks.ctx, id, store.SideIngress)
+	return err == nil
+}
