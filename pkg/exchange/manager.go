@@ -313,7 +313,7 @@ func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 // answerBad tells the other side of a request that cannot be understood here, so that its caller is answered.
 func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
 	x, bad := peekExchange(d.Data)
-	if bad != nil || m.calls[x] != nil || d.Kind == frame.KindRes || d.Kind == frame.KindStage || d.Kind == frame.KindWin {
+	if bad != nil || s.Crowded(d.Peer) || m.calls[x] != nil || d.Kind == frame.KindRes || d.Kind == frame.KindStage || d.Kind == frame.KindWin {
 		return
 	}
 	code := CodeInternal

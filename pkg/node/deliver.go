@@ -22,6 +22,11 @@ func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any)
 		c.PackFound(now, peer, in.Seq, PackFound{Size: in.Size, Settled: in.Cut, Token: token, since: now})
 		return
 	}
+	if c.crowded(peer) {
+		for _, claims := range in.Lines {
+			claims.Msg = slices.DeleteFunc(claims.Msg, func(m frame.Message) bool { return !answers(m.Kind) })
+		}
+	}
 	ds := l.Receive(now, in)
 	c.drain(now, peer, l)
 	// A cancellation goes before what came with it: its request may be among that.
@@ -37,6 +42,24 @@ func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any)
 	} else {
 		c.out.Consume = append(c.out.Consume, token)
 	}
+}
+
+// crowded says that twice as much waits for a peer as its outbox is for: it asks and asks, and does not take its answers.
+// Nothing more that asks for something is taken from it then (it is not acked, so an honest peer asks again later); what
+// answers us is, so two such sites do not wait for each other.
+func (c *Core) crowded(peer identity.ID) bool {
+	n, b := c.links[peer].Held()
+	lim := c.limits
+	return lim.OutboxMessages > 0 && n >= 2*lim.OutboxMessages || lim.OutboxBytes > 0 && b >= 2*lim.OutboxBytes
+}
+
+// answers says whether messages of a kind have no answer by themselves.
+func answers(k frame.Kind) bool {
+	switch k {
+	case frame.KindRes, frame.KindBody, frame.KindStage, frame.KindWin, frame.KindAbort, frame.KindCancel, frame.KindPack, frame.KindHave, frame.KindGone:
+		return true
+	}
+	return false
 }
 
 func isCancel(d link.Delivery) int {
