@@ -255,7 +255,7 @@ func bodies() []row {
 			m.say(listed(m, x, list(300, chunk.MaxChunk)), m.msg("req", m.reqOf(x, map[string]any{"method": "POST", "parts": 300 * chunk.MaxChunk, "length": 300 * chunk.MaxChunk}), nil))
 			m.await(x)
 			m.alive()
-		}, come: "200, rate-limited", told: junk},
+		}, come: "200, body-too-large"},
 		mapped("level 9", func() string { return "[" + entry(0, 5, `,"lvl":9`) + "]" }),
 		mapped("a node in place of data", func() string { return "[" + entry(0, 5, `,"lvl":1`) + "]" }),
 		mapped("numbers out of order", func() string { return "[" + entry(1, 5, "") + "]" }),
@@ -314,7 +314,7 @@ func packs() []row {
 			if p, _ := m.w.status(m.name); p.Bulk.Expected > 50_000 {
 				m.t.Errorf("%d chunks are waited for", p.Bulk.Expected)
 			}
-		}, come: mild, told: "expected_chunks"},
+		}, come: "200, chunk-quota", told: "expected_chunks"},
 		{what: "a pack that is not what was announced", do: func(m *mallory) {
 			data := random(5000)
 			m.announce(data, random(32))

@@ -158,7 +158,7 @@ func (w *world) victimConfig() *config.Config {
 	all = append([]string{"good"}, bad...)
 	c := w.config("victim", all...)
 	c.Limits.PeerJobs, c.Limits.PeerStored, c.Chunks.MaxBytes = maxJobs, maxStored, chunkStore
-	c.Limits.OutboxBytes = outboxBytes
+	c.Limits.OutboxBytes, c.Chunks.PeerBytes = outboxBytes, maxStored
 	c.Egress = config.DefaultEgress()
 	open, private := config.DefaultUpstream(), config.DefaultUpstream()
 	open.Name, open.URL, open.Peers, open.Methods, open.Paths = "open", w.callee.URL, all, []string{"GET", "POST"}, []string{"/open/**"}

@@ -208,7 +208,7 @@ var descriptions = map[string]string{
 	"limits.peer_bytes":       "As caller_bytes, for all calls to one peer together.",
 	"limits.peer_in_flight":   "As caller_in_flight, for all calls to one peer together.",
 	"limits.peer_jobs":        "Most unfinished calls that one peer may have asked this site for. 0: no limit.",
-	"limits.peer_stored":      "Most bytes of bodies of unfinished calls, requests and answers, that one peer may have stored here. 0: a quarter of the chunk store where there are several peers, else no limit.",
+	"limits.peer_stored":      "Most bytes of bodies of unfinished calls, requests and answers, that one peer may have sent in messages. Those in chunks: `chunks.peer_bytes`. 0: no limit.",
 
 	"log":        "What is logged, on standard error.",
 	"log.level":  "`trace`, `debug` (each file), `info` (each call's end), `warn` or `error`.",

@@ -99,7 +99,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !m.more(s.Now, c.peer, 0, 0, int64(len(body))) {
+	if c.size += int64(len(body)); !m.more(s.Now, c.peer, 0, 0, int64(len(body))) {
 		m.flooded(s, c)
 		return nil, nil
 	}
@@ -195,7 +195,7 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if c.full(0) {
 		return nil, errPieces
 	}
-	if !m.more(s.Now, c.peer, 0, 0, int64(len(plain))) {
+	if c.size += int64(len(plain)); !m.more(s.Now, c.peer, 0, 0, int64(len(plain))) {
 		m.flooded(s, c)
 		return nil, nil
 	}
@@ -218,10 +218,6 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 	size, err := m.takeMap(s, c.peer, c.id, answerOwner(c.id), &c.inbound, b)
 	if err != nil {
 		return nil, err
-	}
-	if !m.more(s.Now, c.peer, 0, 0, size) {
-		m.flooded(s, c)
-		return nil, nil
 	}
 	c.stored(d, true)
 	if b.Total != nil {

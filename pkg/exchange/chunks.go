@@ -37,7 +37,7 @@ type inbound struct {
 	have    frame.Ranges // bytes whose part came, as closed intervals
 	missing map[chunk.Name]struct{}
 	names   []chunk.Name // of all its chunks
-	size    int64        // bytes that came, repeated ones too
+	size    int64        // bytes of it that came in messages, repeated ones too
 }
 
 // covers says whether all of the first n bytes are here.
@@ -48,7 +48,6 @@ func (in *inbound) covers(n int64) bool {
 func (in *inbound) add(offset, n int64) {
 	if n > 0 {
 		in.have.Add(uint64(offset), uint64(offset+n)-1)
-		in.size += n
 	}
 }
 

@@ -118,12 +118,12 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 // tries is how often the call was made before; a new try has a higher number, so that no part of an old answer can be
 // taken for one of the new.
 func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, done bool) {
-	code, gone := m.gone[r.Exchange]
+	p, gone := m.gone[r.Exchange]
 	switch {
 	case !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch:
 		return 0, false
-	case code != "":
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
+	case p != nil: // its row, if it has one, may not be committed yet
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, p, s.Now)
 		return 0, true
 	}
 	delete(m.gone, r.Exchange)
@@ -333,7 +333,7 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		}
 		if !m.more(s.Now, d.Peer, 1, 0, 0) {
 			m.mistake(d.Peer)
-			m.void(s, d.Peer, b.Exchange, CodeRate)
+			m.void(s, d.Peer, b.Exchange, m.tooMuch())
 			return nil, nil
 		}
 		j = &job{id: b.Exchange, peer: d.Peer, arrived: s.Now}
@@ -361,10 +361,10 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		}
 		size = int64(len(plain))
 		j.add(b.Offset, size)
-	}
-	if !m.more(s.Now, d.Peer, 0, 0, size) {
-		m.crowded(s, j)
-		return nil, nil
+		if j.size += size; !m.more(s.Now, d.Peer, 0, 0, size) {
+			m.crowded(s, j)
+			return nil, nil
+		}
 	}
 	if j.complete() {
 		m.begin(s, j, false)

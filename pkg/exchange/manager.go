@@ -137,7 +137,7 @@ type Manager struct {
 	queued   map[string][]*job // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
 	idle     chan struct{}     // not nil: no job is begun any more; closed when none runs
-	gone     map[ID]string     // requests that ended before they came; the problem that they get, "" for what their row says
+	gone     map[ID]*Problem   // requests that ended before they came: what they get, nil for what their row says
 	shares   map[identity.ID]*shareOf
 	mistakes map[identity.ID]uint64 // messages that could not be used, by peer
 	horizon  time.Time              // executed ids created before it may have been forgotten
@@ -186,7 +186,7 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 		cfg.FullPatience = fullPatience
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
-		gone: map[ID]string{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
+		gone: map[ID]*Problem{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
 		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}, full: map[ID]time.Time{}, uploads: map[ID]*upload{}}
 	if cfg.Window <= 0 {
 		m.cfg.Window = firstWindow

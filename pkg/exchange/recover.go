@@ -77,7 +77,7 @@ func (m *Manager) recoverGone(ctx context.Context, now time.Time) error {
 		}
 		for _, e := range rows {
 			if e.Side == store.SideEgress && e.Attempt == 0 {
-				m.gone[e.ID] = ""
+				m.gone[e.ID] = nil
 				u := m.share(e.Peer)
 				u.void = append(u.void, e.ID)
 			}

@@ -51,7 +51,11 @@ func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID, p *Problem)
 		return
 	}
 	now := s.Now
-	m.void(s, peer, id, "")
+	told := p
+	if told == nil {
+		told = Problemf(CodeCanceled, "canceled before it began")
+	}
+	m.void(s, peer, id, told)
 	s.Store().DropInboxExchange(id, -1)
 	row := store.Exchange{ID: id, Side: store.SideEgress, Peer: peer, Stage: StageArrived, State: StateCanceled, Created: now, Ended: now}
 	if p != nil {
@@ -97,7 +101,7 @@ func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
 		Caller: r.Client, Stage: StageArrived, State: state, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Problem: p.Code, Detail: p.Detail, Ended: now})
 	s.Store().DropInboxExchange(j.id, -1)
-	if j.try == 0 && j.req.Attempt <= 1 && m.gone[j.id] == "" {
-		m.void(s, j.peer, j.id, "")
+	if j.try == 0 && j.req.Attempt <= 1 && m.gone[j.id] == nil {
+		m.void(s, j.peer, j.id, nil)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Share bounds what one peer may have unfinished here, so that none takes the room of the others; 0: no limit.
 type Share struct {
 	Jobs  int   // calls that it asked for
-	Bytes int64 // of request bodies that it sends and of answers that it gives
+	Bytes int64 // of request bodies that it sends, and of answers that it gives, in messages; those in chunks are pkg/bulk's affair
 }
 
 const (
@@ -97,14 +97,14 @@ func (m *Manager) crowded(s *node.Step, j *job) {
 	m.dropRequest(s, j.peer, j.id, p)
 }
 
-// void remembers an exchange of which nothing was begun: with a code, that its request gets this problem when it comes. A
+// void remembers an exchange of which nothing was begun: with a problem, that its request gets this when it comes. A
 // peer's oldest are forgotten, rows and all, when it has more of them than anybody needs.
-func (m *Manager) void(s *node.Step, peer identity.ID, id ID, code string) {
+func (m *Manager) void(s *node.Step, peer identity.ID, id ID, p *Problem) {
 	u := m.share(peer)
 	if _, known := m.gone[id]; !known {
 		u.void = append(u.void, id)
 	}
-	m.gone[id] = code
+	m.gone[id] = p
 	for len(u.void) > maxVoid {
 		old := u.void[0]
 		u.void = u.void[1:]

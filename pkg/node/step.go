@@ -76,7 +76,9 @@ func (s *Step) Settle(peer identity.ID, ids frame.Ranges) {
 func (s *Step) Link(peer identity.ID) *link.Link { return s.core.links[peer] }
 
 // Crowded says that far more waits for a peer than its outbox is for: what need not be answered is not.
-func (s *Step) Crowded(peer identity.ID) bool { return s.core.links[peer] != nil && s.core.crowded(peer) }
+func (s *Step) Crowded(peer identity.ID) bool {
+	return s.core.links[peer] != nil && s.core.crowded(peer)
+}
 
 // StoreFailing says since when commits fail; zero: they do not.
 func (s *Step) StoreFailing() time.Time { return s.core.failing }

@@ -69,8 +69,5 @@ func (s *Site) boundResults(mc *exchange.Config) error {
 		return err
 	}
 	mc.MaxBytes = min(mc.MaxBytes, st.MaxBytes/2)
-	if mc.Share.Bytes == 0 && len(s.peers) > 1 {
-		mc.Share.Bytes = st.MaxBytes / 4
-	}
 	return nil
 }
