@@ -23,7 +23,7 @@ import (
 )
 
 // patience guards against hanging; nothing is expected to take that long.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // world is a victim, a good peer that calls it all the time, and bad peers, one for each row. All share one folder.
 type world struct {
