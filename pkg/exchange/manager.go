@@ -7,7 +7,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -228,27 +227,6 @@ func (m *Manager) noteIdle() {
 
 // Close ends every call to a callee and waits for them; what was under way is decided at the next start.
 func (m *Manager) Close() { m.tasks.close() }
-
-// tasks are the goroutines that talk to callees.
-type tasks struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-}
-
-func (t *tasks) run(fn func(ctx context.Context)) (stop context.CancelFunc) {
-	ctx, cancel := context.WithCancel(t.ctx)
-	t.wg.Go(func() {
-		defer cancel()
-		fn(ctx)
-	})
-	return cancel
-}
-
-func (t *tasks) close() {
-	t.cancel()
-	t.wg.Wait()
-}
 
 // NewID makes the id of an exchange: a UUIDv7 of the given time.
 func NewID(now time.Time) ID {
