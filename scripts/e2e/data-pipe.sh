@@ -28,7 +28,7 @@ moved() { printf '%s' "$(($(written a) - from))"; }
 mark() { from=$(written a); }
 below() { (($1 < $2)); }
 # put URL FILE stores a file and prints the identifier of its map.
-put() { curl -sS --fail-with-body --max-time 600 -D "$work/head" -o "$work/map.json" --data-binary "@$2" -H 'Content-Type: application/octet-stream' "$1" && field Safe-Data-Map; }
+put() { curl -sS --fail-with-body --max-time 600 -D "$work/head" -o "$work/map.json" -X POST -T "$2" "$1" && field Safe-Data-Map; }
 field() { sed -n "s/^$1: *\\([^\\r]*\\)\\r*$/\\1/Ip" "$work/head" | head -n 1; }
 # get URL ARGS... reads into $work/got and prints the status.
 get() { curl -sS --max-time 600 -D "$work/head" -o "$work/got" -w '%{http_code}' "$@"; }
