@@ -212,7 +212,7 @@ func (c *call) body() *upload {
 	u := &upload{rc: http.MaxBytesReader(c.w, c.r.Body, limit), ctl: http.NewResponseController(c.w), limit: limit, left: math.MaxInt64}
 	fields := httpfields.FromHeader(c.r.Header)
 	for _, name := range []string{"Content-Digest", "Repr-Digest"} {
-		if d := httpfields.NewDigestOf(fields, name); d != nil && (name == "Content-Digest" || c.r.Header.Get(uploadComplete) == "") {
+		if d := httpfields.NewDigestOf(fields, name); d != nil && (name == "Content-Digest" || !c.resumable()) {
 			u.sums = append(u.sums, named{name, d})
 		}
 	}

@@ -145,6 +145,9 @@ func (c *call) beginUpload(until time.Time) *exchange.Problem {
 	if t.u.Length > c.s.most || t.u.Length > chunk.MaxSize {
 		return exchange.Problemf(exchange.CodeTooLarge, "an upload may have at most %d bytes", min(c.s.most, chunk.MaxSize))
 	}
+	if limit := int64(c.s.o.Config.MaxBody); c.r.ContentLength > limit {
+		return tooLarge(limit)
+	}
 	body := c.body()
 	if t.done, err = c.s.active.take(c.r.Context(), t.u.ID, body.stop); err != nil {
 		return storeProblem(err)

@@ -226,6 +226,11 @@ func TestUploadRefusals(t *testing.T) {
 	}
 
 	g2 := newRig(t, func(o *Options) { o.Config.Resumable = false })
+	g2.wants("digests are checked without it too", g2.do("POST", "/data", strings.NewReader("abc"), uploadComplete+": ?1", "Repr-Digest: "+field), 400, "digest-mismatch")
+	g3 := newRig(t, func(o *Options) { o.Config.MaxBody = 1000 })
+	if a := g3.do("POST", "/data", bytes.NewReader(data), uploadComplete+": ?1"); a.StatusCode != 413 || !strings.Contains(a.Header.Get(uploadLimit), "max-append-size=1000") {
+		t.Errorf("longer than one request may be: %d %v", a.StatusCode, a.Header)
+	}
 	if a := g2.do("POST", "/data", strings.NewReader("abc"), uploadComplete+": ?1"); a.StatusCode != 200 || a.Header.Get(uploadComplete) != "" {
 		t.Errorf("switched off: %d %v", a.StatusCode, a.Header)
 	}
