@@ -112,7 +112,7 @@ func TestStoredData(t *testing.T) {
 	}
 	stopA()
 	a, _ = launch(t, withData(w.configA(), nil))
-	b, _ = launch(t, confB)
+	launch(t, confB)
 	var state struct {
 		Status   string
 		Done     bool
