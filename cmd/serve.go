@@ -85,4 +85,4 @@ func tuneMemory() {
 }
 
 // softMemory is where the collector begins to work harder, in bytes; it is no hard limit.
-const softMemory = 44 << 20
+const softMemory = 36 << 20

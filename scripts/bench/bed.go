@@ -87,11 +87,12 @@ type pair struct {
 
 // pairOf says how a pair differs from one with default settings that shares two folders.
 type pairOf struct {
-	callee string // URL
-	pipe   string // further keys of both pipes, ", key: value"
-	mover  bool   // each site has folders of its own; a mover is to carry between ab and ba-in, ba and ab-in
-	site   string // further top-level lines of both
-	route  string // further keys of the route, ", key: value"
+	callee  string // URL
+	pipe    string // further keys of both pipes, ", key: value"
+	mover   bool   // each site has folders of its own; a mover is to carry between ab and ba-in, ba and ab-in
+	site    string // further top-level lines of both
+	ingress string // further keys of the ingress, ", key: value"
+	route   string // further keys of the route, ", key: value"
 }
 
 // startPair makes two sites in a folder of their own and starts them.
@@ -110,7 +111,7 @@ func (b *bed) startPair(name string, of pairOf) (*pair, error) {
 	}
 	conf := map[string]string{
 		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./" + in["a"] + of.pipe + "}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: error}\n" + of.site +
-			"ingress: {listen: '" + addr + "', routes: [{path: /, peer: site-b, upstream: orders" + of.route + "}]}\n",
+			"ingress: {listen: '" + addr + "', routes: [{path: /, peer: site-b, upstream: orders" + of.route + "}]" + of.ingress + "}\n",
 		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./" + in["b"] + of.pipe + "}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: error}\n" + of.site +
 			"egress: {upstreams: [{name: orders, url: '" + of.callee + "', peers: [site-a], concurrency: 256}]}\n",
 	}

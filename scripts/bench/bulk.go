@@ -21,7 +21,7 @@ import (
 // a changed copy.
 //
 // With alone hoft is measured and nothing beside it: for work on hoft, where CPU seconds are what to compare.
-func bulk(mib int, alone bool) error {
+func bulk(mib int, alone bool, bodies int) error {
 	dir, err := os.MkdirTemp("", "hoft-bench-")
 	if err != nil {
 		return err
@@ -34,8 +34,10 @@ func bulk(mib int, alone bool) error {
 	defer b.stop()
 	body, lines, changed := filepath.Join(dir, "random"), filepath.Join(dir, "lines"), filepath.Join(dir, "changed")
 	size := int64(mib) << 20
-	if err := makeBodies(size, body, lines, changed); err != nil {
-		return err
+	if !alone {
+		if err := makeBodies(size, body, lines, changed); err != nil {
+			return err
+		}
 	}
 	addr, err := b.role("callee")
 	if err != nil {
@@ -45,11 +47,15 @@ func bulk(mib int, alone bool) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.startPair("pair", pairOf{callee: "http://" + addr})
+	site := ""
+	if mib > 4<<10 { // the store holds all of a body that is under way, by default 10 GiB
+		site = fmt.Sprintf("chunks: {max_bytes: %dMiB}\n", 2*mib)
+	}
+	p, err := b.startPair("pair", pairOf{callee: "http://" + addr, site: site})
 	if err != nil {
 		return err
 	}
-	private, err := b.startPair("private", pairOf{callee: "http://" + addr, pipe: ", private: true"})
+	private, err := b.startPair("private", pairOf{callee: "http://" + addr, pipe: ", private: true", site: site})
 	if err != nil {
 		return err
 	}
@@ -60,11 +66,11 @@ func bulk(mib int, alone bool) error {
 
 	if alone {
 		fmt.Println("default settings")
-		if err := p.uploadAlone(size, body); err != nil {
+		if err := p.uploadAlone(size, body, bodies); err != nil {
 			return err
 		}
 		fmt.Println("pipe.private")
-		return private.uploadAlone(size, body)
+		return private.uploadAlone(size, body, bodies)
 	}
 	copied, err := bestCopy(body, filepath.Join(dir, "copy"))
 	if err != nil {
@@ -102,10 +108,10 @@ func bulk(mib int, alone bool) error {
 	return p.bulkBytes(size, idle, body, lines, changed)
 }
 
-// uploadAlone sends three bodies and prints for each how long it took and what CPU both sites used for it. The sites
+// uploadAlone sends some bodies and prints for each how long it took and what CPU both sites used for it. The sites
 // have a moment after each to finish what the answer did not wait for.
-func (p *pair) uploadAlone(size int64, body string) error {
-	for range 3 {
+func (p *pair) uploadAlone(size int64, body string, bodies int) error {
+	for range bodies {
 		if err := freshBytes(body, size); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 //	go run ./scripts/bench calls    # small calls: two Go reverse proxies in a row = 1
 //	go run ./scripts/bench bulk     # one large body: copying, two proxies, NNCP
 //	go run ./scripts/bench data     # storing and reading by the Direct Data API: a plain Go file server = 1
+//	go run ./scripts/bench inline   # bodies in their message, or as chunks, by size
 //	go run ./scripts/bench faults   # a pipe that loses and cuts files: a clean one = 1
 //	go run ./scripts/bench idle     # a peer that is away, with a full outbox: an idle site = 1
 //
@@ -42,12 +43,18 @@ func main() {
 		backlog := f.Int("backlog", 64, "MiB that the outbox takes")
 		_ = f.Parse(os.Args[2:])
 		err = idle(*warm, *d, *backlog)
+	case "inline":
+		f := flag.NewFlagSet(what, flag.ExitOnError)
+		n := f.Int("n", 300, "calls of each kind")
+		_ = f.Parse(os.Args[2:])
+		err = inline(*n)
 	case "bulk":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		mib := f.Int("mib", 1024, "size of the body in MiB")
-		alone := f.Bool("alone", false, "hoft alone, with the CPU seconds of both sites for each of three bodies")
+		alone := f.Bool("alone", false, "hoft alone, with the CPU seconds of both sites for each body")
+		bodies := f.Int("bodies", 3, "how many bodies with -alone")
 		_ = f.Parse(os.Args[2:])
-		err = bulk(*mib, *alone)
+		err = bulk(*mib, *alone, *bodies)
 	case "data":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		mib := f.Int("mib", 1024, "size of the data in MiB")
@@ -69,6 +76,6 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|bulk|data|faults|idle [-h]")
+	fmt.Fprintln(os.Stderr, "usage: go run ./scripts/bench calls|bulk|inline|data|faults|idle [-h]")
 	os.Exit(2)
 }
