@@ -32,6 +32,8 @@ type fetch struct {
 	id    exchange.ID
 	owner chunk.Owner
 	peers []identity.ID
+	// fullAt is since when chunks find no room; zero: they do. It belongs to the loop.
+	fullAt time.Time
 
 	// What follows belongs to the goroutine that walks.
 	names   []chunk.Name // of all chunks of the range
@@ -64,6 +66,7 @@ type wish struct {
 type news struct {
 	came    []chunk.Name
 	refused []refusal
+	failed  *exchange.Problem
 }
 
 type refusal struct {
@@ -271,6 +274,9 @@ func (f *fetch) hear() (moved bool, err error) {
 	told := f.told
 	f.told = news{}
 	f.mu.Unlock()
+	if told.failed != nil {
+		return false, told.failed
+	}
 	var here []chunk.Name
 	for _, n := range told.came {
 		w := f.missing[n]

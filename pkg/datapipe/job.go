@@ -194,9 +194,12 @@ func (p *Pipe) do(ctx context.Context, j *job, m chunk.Map, off, n int64, peers 
 
 // problem says why a fetch failed; nil: it did not.
 func (p *Pipe) problem(ctx context.Context, err error, peers []identity.ID) *exchange.Problem {
+	var told *exchange.Problem
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &told):
+		return told
 	case errors.Is(err, ErrNobody) && len(peers) == 1:
 		return exchange.Problemf(exchange.CodeDataMissing, "chunks are missing here, and site %s does not have them or does not give them to this one", p.name(peers[0]))
 	case errors.Is(err, ErrNobody):

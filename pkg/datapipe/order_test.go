@@ -116,6 +116,30 @@ func TestSilentPeer(t *testing.T) {
 	})
 }
 
+// A chunk store that stays full ends a fetch.
+func TestNoRoom(t *testing.T) {
+	p := quietPipe(nil)
+	f := p.newFetch(exchange.ID{1}, chunk.Owner{1}, []identity.ID{peerA})
+	p.fetches[f.id] = f
+	now := time.Unix(1_700_000_000, 0)
+	refused := func(after time.Duration) error {
+		now = now.Add(after)
+		p.ChunksRefused(&node.Step{Now: now}, peerA, f.id, true)
+		_, err := f.hear()
+		return err
+	}
+	if err := refused(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := refused(fullPatience / 2); err != nil {
+		t.Fatal(err)
+	}
+	var problem *exchange.Problem
+	if err := refused(fullPatience); !errors.As(err, &problem) || problem.Code != exchange.CodeStorageFull {
+		t.Fatal(err)
+	}
+}
+
 // A client that gives up ends the waiting.
 func TestGivingUpWaiting(t *testing.T) {
 	p := quietPipe(nil)

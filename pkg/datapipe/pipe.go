@@ -190,6 +190,9 @@ func (p *Pipe) sweep(s *node.Step) {
 // ChunksStored implements node.ChunkHandler.
 func (p *Pipe) ChunksStored(s *node.Step, peer identity.ID, x bulk.ID, names []chunk.Name) {
 	p.Manager.ChunksStored(s, peer, x, names)
+	if f := p.fetches[x]; f != nil {
+		f.fullAt = time.Time{}
+	}
 	for _, f := range p.fetches {
 		f.tell(func(n *news) { n.came = append(n.came, names...) })
 	}
@@ -203,6 +206,26 @@ func (p *Pipe) ChunksGone(s *node.Step, peer identity.ID, x bulk.ID, names []chu
 		return
 	}
 	f.tell(func(n *news) { n.refused = append(n.refused, refusal{peer, names}) })
+}
+
+// fullPatience is how long a fetch waits for room in the chunk store, since the last chunk that found some.
+const fullPatience = time.Minute
+
+// ChunksRefused implements node.ChunkHandler. What this site asked for itself is charged to nobody, so for a fetch it says
+// that the chunk store is full.
+func (p *Pipe) ChunksRefused(s *node.Step, peer identity.ID, x bulk.ID, full bool) {
+	f := p.fetches[x]
+	switch {
+	case f == nil:
+		p.Manager.ChunksRefused(s, peer, x, full)
+	case !full:
+	case f.fullAt.IsZero():
+		f.fullAt = s.Now
+	case s.Now.Sub(f.fullAt) >= fullPatience:
+		f.tell(func(n *news) {
+			n.failed = exchange.Problemf(exchange.CodeStorageFull, "the chunk store is full of what is needed, or its disk is")
+		})
+	}
 }
 
 // ChunksMoved implements node.ChunkHandler.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -126,9 +125,6 @@ func (r *Receiver) take(ctx context.Context, q *exchange.Request) (*exchange.Res
 	peers := []identity.ID{q.Peer}
 	f := r.pipe.newFetch(exchange.Beside(q.Exchange), owner, peers)
 	if err := f.run(ctx, m, 0, size); err != nil {
-		if p := (*exchange.Problem)(nil); errors.As(err, &p) {
-			return nil, p
-		}
 		return nil, r.pipe.problem(ctx, err, peers)
 	}
 	until, p := r.keep.KeepFor(ctx, &m, r.pipe.name(q.Peer))
