@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -57,16 +58,17 @@ type Options struct {
 type Sender struct {
 	site      string
 	receivers receivers
-	secrets   secrets
+	kept      *identity.Kept
 	store     Store
 	answers   Answers
 	now       func() time.Time
 	log       zerolog.Logger
 	wake      chan struct{}
 
-	mu   sync.Mutex
-	busy map[string]bool // ids under way
-	wg   sync.WaitGroup
+	mu      sync.Mutex
+	secrets secrets         // the last that were good
+	busy    map[string]bool // ids under way
+	wg      sync.WaitGroup
 }
 
 // New checks the configuration and loads the secret, which is made where there is none.
@@ -78,8 +80,11 @@ func New(o Options) (s *Sender, err error) {
 	if s.receivers, err = newReceivers(o.Config.Allow, o.Blocked); err != nil {
 		return nil, err
 	}
-	s.secrets, err = loadSecrets(o.Config.SecretFile, o.StateDir)
-	return s, err
+	if s.kept, err = keepSecrets(o.Config.SecretFile, o.StateDir); err != nil {
+		return nil, err
+	}
+	s.signing()
+	return s, nil
 }
 
 // Wake tells that something may have become due.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -390,5 +391,45 @@ func TestSecrets(t *testing.T) {
 	for _, c := range []string{"a", "b"} { // while one takes the other's place, receivers may know either
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		b.verify(r, key(32, c))
+	}
+}
+
+// TestSecretIsReadAgain: a changed file counts without a restart, and one that was spoiled leaves the old secret in force.
+func TestSecretIsReadAgain(t *testing.T) {
+	key := func(c string) string {
+		return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(c, 32)))
+	}
+	path := filepath.Join(t.TempDir(), "secret")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(key("a"))
+	b := newBed(t, succeeded(), func(o *callback.Options) { o.Config.SecretFile = path })
+	n := 0
+	signedBy := func(c string) bool {
+		n++
+		b.due(fmt.Sprint("call-", n), exchange.EventCompleted, b.url)
+		r := <-b.got
+		b.answer <- status(200)
+		body, _ := io.ReadAll(r.Body)
+		hook, err := standardwebhooks.NewWebhook(key(c))
+		return err == nil && hook.Verify(body, r.Header) == nil
+	}
+	if !signedBy("a") {
+		t.Fatal("not signed with the first secret")
+	}
+	write("spoiled by a slip of the hand, and long enough to be one")
+	if !signedBy("a") {
+		t.Error("not signed with the first secret while its file is spoiled")
+	}
+	write(key("b") + "\n")
+	end := time.Now().Add(time.Minute)
+	for !signedBy("b") {
+		if time.Now().After(end) {
+			t.Fatal("a changed file does not count")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }

@@ -29,20 +29,34 @@ var errSecret = errors.New("callbacks.secret_file: write one or two lines of whs
 // secrets sign callbacks (Standard Webhooks 1.0.0): with two of them both do, so that receivers can change over.
 type secrets []identity.Secret
 
-// loadSecrets reads the secrets from where the configuration says; "" is the state folder, where one is made at the first
-// start.
-func loadSecrets(source, stateDir string) (secrets, error) {
+// keepSecrets reads the secrets from where the configuration says, and again when the file changes; "" is the state folder,
+// where one is made at the first start.
+func keepSecrets(source, stateDir string) (*identity.Kept, error) {
 	if source == "" {
 		source = filepath.Join(stateDir, SecretFile)
 		if err := makeSecret(source); err != nil {
 			return nil, fmt.Errorf("callbacks: make a secret: %w", err)
 		}
 	}
-	text, err := identity.LoadSecret(source, len(secretPrefix)+32)
+	text, err := identity.Keep(source, len(secretPrefix)+32)
 	if err != nil {
 		return nil, fmt.Errorf("callbacks: %w", err)
 	}
-	return parseSecrets(text.Reveal())
+	_, err = parseSecrets(text.Secret().Reveal())
+	return text, err
+}
+
+// signing gives the secrets as they are now; a file that was changed to what is none leaves the old ones in force.
+func (s *Sender) signing() secrets {
+	now, err := parseSecrets(s.kept.Secret().Reveal())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.secrets = now
+	} else {
+		s.log.Warn().Err(err).Msg("callbacks are signed with the secrets that were read before")
+	}
+	return s.secrets
 }
 
 func makeSecret(path string) error {

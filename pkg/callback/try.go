@@ -86,7 +86,7 @@ func (s *Sender) post(ctx context.Context, client *http.Client, c *store.Callbac
 	req.Header.Set("User-Agent", "hoft")
 	req.Header.Set("Webhook-Id", c.ID)
 	req.Header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
-	req.Header.Set("Webhook-Signature", s.secrets.sign(c.ID, now, body))
+	req.Header.Set("Webhook-Signature", s.signing().sign(c.ID, now, body))
 	resp, err := client.Do(req)
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err // without the URL, which may hold a secret

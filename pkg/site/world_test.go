@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/hoft/hoft/pkg/admin"
@@ -37,7 +36,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { plant(dir); os.RemoveAll(dir) })
 	w := &world{dir: dir}
 	w.callee = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = rw.Write([]byte("answer"))
@@ -101,7 +100,7 @@ func (w *world) configB() *config.Config {
 // launch runs a site until stop, or the end of the test.
 func launch(t *testing.T, c *config.Config) (s *site.Site, stop func()) {
 	t.Helper()
-	s, err := site.Open(c, site.Roles{Ingress: c.Ingress != nil, Egress: c.Egress != nil}, zerolog.Nop())
+	s, err := site.Open(c, site.Roles{Ingress: c.Ingress != nil, Egress: c.Egress != nil}, talkative())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,11 +33,7 @@ type asserter struct {
 
 var errKey = errors.New("it holds no private key: write a JWK, or PEM of PKCS #8, PKCS #1 or SEC 1 without a passphrase")
 
-func newAsserter(c *config.OAuth2) (*asserter, error) {
-	secret, err := identity.LoadSecret(c.KeyFile, 1)
-	if err != nil {
-		return nil, err
-	}
+func newAsserter(c *config.OAuth2, secret identity.Secret) (*asserter, error) {
 	key, kid, err := readKey(secret.Reveal())
 	if err != nil {
 		return nil, err

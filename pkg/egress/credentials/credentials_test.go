@@ -372,7 +372,18 @@ func TestRefreshTokens(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	valid = "refresh-new"
-	c.OAuth2.RefreshTokenFile = file(t, "refresh-new")
+	if err := os.WriteFile(c.OAuth2.RefreshTokenFile, []byte("refresh-new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for end := time.Now().Add(time.Minute); !strings.HasPrefix(got, "Bearer access-") && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		_, got = shows(t, last)
+	}
+	if !strings.HasPrefix(got, "Bearer access-") {
+		t.Errorf("a changed file does not count: %q", got)
+	}
+	c.OAuth2.RefreshTokenFile = file(t, "refresh-other")
+	valid = "refresh-other"
 	if _, got := shows(t, b.keeper(c)); !strings.HasPrefix(got, "Bearer access-") {
 		t.Errorf("a new file does not count: %q", got)
 	}
@@ -438,7 +449,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	}
 	public, _ := json.Marshal(jose.JSONWebKey{Key: p256.Public()})
 	for name, text := range map[string]string{"public": string(public), "nothing": "x", "empty PEM": pemOf("PRIVATE KEY", []byte("x"), nil)} {
-		_, err := newAsserter(&config.OAuth2{KeyFile: file(t, text)})
+		_, err := newAsserter(&config.OAuth2{}, identity.NewSecret([]byte(text)))
 		if !errors.Is(err, errKey) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -19,11 +19,11 @@ import (
 
 // source asks one token server (RFC 6749 sections 4.4 and 6, RFC 7523 section 2.2).
 type source struct {
-	c       config.OAuth2
-	client  *http.Client
-	secret  *identity.Kept // nil: none
-	first   *identity.Kept // the refresh token of the configuration; nil: client credentials
-	asserts *asserter      // nil unless by private_key_jwt
+	c      config.OAuth2
+	client *http.Client
+	secret *identity.Kept // nil: none
+	first  *identity.Kept // the refresh token of the configuration; nil: client credentials
+	key    *identity.Kept // for private_key_jwt; nil: another way
 }
 
 func newSource(c *config.OAuth2, client *http.Client) (*source, error) {
@@ -40,7 +40,10 @@ func newSource(c *config.OAuth2, client *http.Client) (*source, error) {
 		}
 	}
 	if c.ClientAuth == "private_key_jwt" {
-		if s.asserts, err = newAsserter(c); err != nil {
+		if s.key, err = identity.Keep(c.KeyFile, 1); err == nil {
+			_, err = newAsserter(c, s.key.Secret())
+		}
+		if err != nil {
 			return nil, fmt.Errorf("key_file: %w", err)
 		}
 	}
@@ -56,6 +59,17 @@ func (s *source) digest() string {
 	return digest(parts...)
 }
 
+// files changes when a file that the configuration names has changed.
+func (s *source) files() string {
+	var parts []string
+	for _, k := range []*identity.Kept{s.secret, s.first, s.key} {
+		if k != nil {
+			parts = append(parts, string(k.Secret().Reveal()))
+		}
+	}
+	return digest(parts...)
+}
+
 // fetch asks for a token; refresh is the newest refresh token, "" for the configured one.
 func (s *source) fetch(ctx context.Context, refresh string) (*token, error) {
 	conf := clientcredentials.Config{ClientID: s.c.ClientID, TokenURL: s.c.TokenURL, Scopes: s.c.Scopes, EndpointParams: url.Values{}}
@@ -63,7 +77,7 @@ func (s *source) fetch(ctx context.Context, refresh string) (*token, error) {
 		conf.ClientSecret = string(s.secret.Secret().Reveal())
 	}
 	conf.AuthStyle = oauth2.AuthStyleInHeader
-	if a := s.c.ClientAuth; a == "post" || a == "none" || s.asserts != nil {
+	if a := s.c.ClientAuth; a == "post" || a == "none" || s.key != nil {
 		conf.AuthStyle = oauth2.AuthStyleInParams
 	}
 	if s.c.Audience != "" {
@@ -76,8 +90,12 @@ func (s *source) fetch(ctx context.Context, refresh string) (*token, error) {
 		conf.EndpointParams["grant_type"] = []string{"refresh_token"}
 		conf.EndpointParams["refresh_token"] = []string{refresh}
 	}
-	if s.asserts != nil {
-		jwt, err := s.asserts.sign(time.Now())
+	if s.key != nil {
+		asserts, err := newAsserter(&s.c, s.key.Secret())
+		var jwt string
+		if err == nil {
+			jwt, err = asserts.sign(time.Now())
+		}
 		if err != nil {
 			return nil, &Error{Reason: "the client's assertion cannot be signed", err: err}
 		}

@@ -69,6 +69,8 @@ type tokens struct {
 
 	mu      sync.Mutex
 	loaded  bool
+	from    string // digest of what current and refresh were got by, see source.digest
+	files   string // digest of all files of the configuration when it was last asked
 	current *token
 	refresh string // the newest refresh token, "" for that of the configuration
 	flight  chan struct{}
@@ -100,6 +102,7 @@ func (t *tokens) get(ctx context.Context) (*token, error) {
 	for {
 		t.mu.Lock()
 		t.load()
+		t.changed()
 		now := t.now()
 		if t.current != nil && !t.current.dead(now) {
 			if t.current.due(now) {
@@ -231,6 +234,23 @@ func (t *tokens) load() {
 		return
 	}
 	t.current, t.refresh = &stored, stored.Refresh
+}
+
+// changed begins anew when a file of the configuration has changed: what was got by the old one is worth nothing, and a failure
+// may be mended. Called with the lock held.
+func (t *tokens) changed() {
+	if t.flight != nil {
+		return
+	}
+	from, files := t.source.digest(), t.source.files()
+	if t.from != "" && t.from != from {
+		t.current, t.refresh = nil, ""
+	}
+	if t.files != "" && t.files != files {
+		t.failed, t.pause, t.retry = nil, 0, time.Time{}
+		t.log.Info().Str("upstream", t.upstream).Msg("credentials for the token server have changed")
+	}
+	t.from, t.files = from, files
 }
 
 // save stores the token before it is used: a refresh token that replaces the last one must not be lost. Where that

@@ -82,7 +82,35 @@ has() { if grep -qE -- "$3" <<<"$2"; then pass "$1"; else fail "$1" "no line mat
 pass() { passed=$((passed + 1)); say "ok    $1"; }
 fail() { failed=$((failed + 1)); say "FAIL  $1"; shift; printf '      %s\n' "$@"; }
 
+# secrets prints what must never show, one a line: private keys and link secrets of all sites, keys of chunks in their
+# databases (phs), and whatever lies in files called *.secret or *.token. Short ones are left out: they are found by chance.
+secrets() {
+  (
+    trap - ERR
+    set +e +o pipefail # a kind of which there is none is no failure
+    grep -rhoE '"d": *"[A-Za-z0-9_-]{43}"' "$work" --include=identity.jwks | grep -oE '[A-Za-z0-9_-]{43}'
+    grep -rahoE '"phs":"[A-Za-z0-9_-]{43}"' "$work" --include='hoft.db*' | grep -oE '[A-Za-z0-9_-]{43}' | sort -u | head -n 2000
+    find "$work" -type f \( -name '*.secret' -o -name '*.token' \) -size -2k -print0 | while IFS= read -r -d '' f; do
+      base64 -w 0 "$f" | cut -c 1-40
+      echo
+      LC_ALL=C tr -d '\000' <"$f" | LC_ALL=C grep -aE '^[ -~]{12,}$' || true
+    done
+  ) 2>/dev/null | awk 'length > 11' | sort -u
+}
+
+# silent: no secret is in what any program of the test has logged or printed.
+silent() {
+  local out=()
+  mapfile -d '' out < <(find "$work" -maxdepth 1 -type f \( -name '*.log' -o -name '*.out' -o -name '*.err' \) -print0)
+  ((${#out[@]})) || return 0
+  [[ -d $work/a || -d $work/b ]] || return 0
+  secrets >"$work/secrets.list"
+  ok "there are secrets to look for, and the search finds them" grep -qaF -f "$work/secrets.list" "$work/secrets.list"
+  is "no secret of $(wc -l <"$work/secrets.list") in what was logged or printed" "$(grep -laF -f "$work/secrets.list" "${out[@]}" || true)" ""
+}
+
 finish() {
+  silent
   finished=yes
   say "$passed passed, $failed failed"
   ((failed == 0)) || exit 1
