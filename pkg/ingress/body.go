@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 	"unicode/utf8"
 
@@ -23,6 +24,7 @@ type requestBody struct {
 	stall time.Duration
 	begun time.Time
 	sum   *httpfields.Digest // nil: the caller told none
+	late  bool               // no more came until it was due; the caller may still be there
 }
 
 // newBody gives out its body, nil where there is none; the limit is checked at once for a declared length.
@@ -49,8 +51,9 @@ func tooLarge(limit int64) *exchange.Problem {
 // due is until when more has to come: within the stall timeout, and on average not slower than slowest.
 func (b *requestBody) due() time.Time {
 	pause := time.Now().Add(b.stall)
-	if most := b.begun.Add(b.stall + time.Duration(b.read)*time.Second/slowest); most.Before(pause) {
-		return most
+	const most = 1 << 32 // seconds; more does not fit a time.Duration
+	if at := b.begun.Add(b.stall + time.Duration(min(b.read/slowest, most))*time.Second); at.Before(pause) {
+		return at
 	}
 	return pause
 }
@@ -78,6 +81,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	var long *http.MaxBytesError
 	if errors.As(err, &long) {
 		return n, tooLarge(b.limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		b.late = true
+		_ = b.ctl.SetReadDeadline(time.Now()) // or net/http would wait for the rest before it answers
+		return n, exchange.Problemf(exchange.CodeBadRequest, "the body stopped after %d bytes: no more came for %s, or it came too slowly", b.read, b.stall)
 	}
 	return n, exchange.Problemf(exchange.CodeBadRequest, "the body broke off after %d bytes", b.read)
 }

@@ -411,8 +411,22 @@ func TestDripping(t *testing.T) {
 	if d := time.Until(b.due()); d < 50*time.Second || d > time.Minute {
 		t.Errorf("at the least rate the next byte is due in %v", d)
 	}
-	b.read = 1 << 30
-	if d := time.Until(b.due()); d > time.Minute {
-		t.Errorf("a fast upload may pause for %v", d)
+	for _, b.read = range []int64{1 << 30, 10 << 30, 1 << 53} {
+		if d := time.Until(b.due()); d < 50*time.Second || d > time.Minute {
+			t.Errorf("a fast upload of %d bytes may pause for %v", b.read, d)
+		}
+	}
+}
+
+// TestStalledUploadIsTold: a caller that is still there hears that its upload was given up, and no answer that looks good.
+func TestStalledUploadIsTold(t *testing.T) {
+	caller := newEchoing()
+	s := start(t, caller, func(c *config.Ingress) { c.UploadStall = 50 * time.Millisecond })
+	c := dial(t, s.addr)
+	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 50\r\n\r\nhalf", s.addr)
+	br := bufio.NewReader(c)
+	g := receive(t, br, "POST")
+	if g.StatusCode != http.StatusBadRequest || g.problem.Code != "bad-request" || !strings.Contains(g.problem.Detail, "4 bytes") || !g.Close {
+		t.Errorf("%d %+v, close %v", g.StatusCode, g.problem, g.Close)
 	}
 }

@@ -138,7 +138,7 @@ func (c *call) carry() {
 		c.answer(resp)
 	case c.patience.async && errors.Is(err, exchange.ErrWait):
 		c.later()
-	case c.r.Context().Err() != nil:
+	case c.r.Context().Err() != nil && (c.body == nil || !c.body.late): // net/http ends it at any error of reading
 		c.end(499, "caller-left") // nobody is there to read an answer
 	default:
 		p := c.problem(err)
