@@ -28,6 +28,7 @@ type EventData struct {
 	At       time.Time            `json:"at"`             // by the clock of the site where it happened
 	Noted    time.Time            `json:"noted,omitzero"` // by this site's
 	Stages   map[string]time.Time `json:"stages,omitzero"`
+	Transfer *Transfer            `json:"transfer,omitzero"` // of a progress event
 	Response *EventResponse       `json:"response,omitzero"`
 	Error    *EventProblem        `json:"error,omitzero"`
 }
@@ -61,6 +62,9 @@ func NewCloudEvent(site, id string, e Event, st *State) CloudEvent {
 	}
 	if st.ReplayOf != (ID{}) {
 		d.ReplayOf = st.ReplayOf.String()
+	}
+	if e.Type == EventProgress {
+		d.Stage, d.Transfer = st.Stage, st.Transfer
 	}
 	if e.Type == EventCompleted {
 		d.Stage, d.State, d.Stages = st.Stage, st.State, st.Stages

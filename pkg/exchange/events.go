@@ -14,6 +14,9 @@ import (
 // EventCompleted is the type of the last event of an exchange, however it ended; the others have the names of stages.
 const EventCompleted = "completed"
 
+// EventProgress is the type of what tells how far a long body is. It is made for who watches, and not stored.
+const EventProgress = "progress"
+
 // Event is one thing that happened to an exchange. N ascends over all exchanges and restarts.
 type Event struct {
 	N        int64

@@ -66,10 +66,11 @@ func ListStored(ctx context.Context, r Lister, peers map[identity.ID]string, f F
 
 // refresh brings running exchanges to what the loop knows of them.
 func (m *Manager) refresh(ctx context.Context, states []*State) error {
-	return m.sync(ctx, func(*node.Step) {
+	return m.sync(ctx, func(s *node.Step) {
 		for _, st := range states {
 			if c := m.calls[st.ID]; c != nil && st.State == StateRunning {
 				st.Stage, st.Stages = c.shownStage(), c.stages.times()
+				st.Transfer = m.transfer(s, c)
 				if c.local {
 					st.ResBytes = int64(c.have.Count())
 				}

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,6 +18,9 @@ const (
 	eventBatch = 200
 	// eventComment is the pause after which a comment keeps a quiet stream open.
 	eventComment = 15 * time.Second
+	// progressEvery is the pause between two looks at how far long bodies are, progressCalls how many calls are looked at.
+	progressEvery = time.Second
+	progressCalls = 50
 )
 
 // stream is one server-sent event stream (WHATWG HTML section 9.2).
@@ -28,6 +32,7 @@ type stream struct {
 	owner string
 	last  int64
 	known map[exchange.ID]*exchange.State // of the batch at hand
+	told  map[exchange.ID]exchange.Transfer
 }
 
 // serveEvents streams what happens to one exchange, from the event after Last-Event-ID on, and ends after the last one.
@@ -100,6 +105,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, st *stream) {
 	}
 	comment := time.NewTicker(eventComment)
 	defer comment.Stop()
+	progress := time.NewTicker(progressEvery)
+	defer progress.Stop()
 	for {
 		over, err := st.send(ctx)
 		if over || err != nil {
@@ -107,6 +114,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, st *stream) {
 		}
 		select {
 		case <-watch.Changed():
+		case <-progress.C:
+			if st.progress(ctx) != nil {
+				return
+			}
 		case <-comment.C:
 			if !st.write(":\n\n") {
 				return
@@ -136,6 +147,51 @@ func (st *stream) send(ctx context.Context) (over bool, err error) {
 		}
 	}
 }
+
+// progress tells how far long bodies are that have moved since the last time. These events have no id: who comes back is
+// told the present state.
+func (st *stream) progress(ctx context.Context) error {
+	var states []*exchange.State
+	if st.id != (exchange.ID{}) {
+		state, err := st.s.caller.State(ctx, st.id)
+		if err != nil {
+			return nil //nolint:nilerr // purged meanwhile
+		}
+		states = append(states, state)
+	} else {
+		var err error
+		if states, err = st.s.caller.List(ctx, exchange.Filter{Owner: st.owner, State: exchange.StateRunning, Limit: progressCalls}); err != nil {
+			return err
+		}
+	}
+	told := map[exchange.ID]exchange.Transfer{}
+	for _, state := range states {
+		if state.Transfer == nil {
+			continue
+		}
+		now := *state.Transfer
+		now.RateBps, now.LeftS = 0, 0 // they change by themselves
+		told[state.ID] = now
+		if st.told[state.ID] == now {
+			continue
+		}
+		at := time.Now()
+		e := exchange.Event{N: at.UnixMicro(), Exchange: state.ID, Type: exchange.EventProgress, At: at}
+		n := strconv.FormatInt(e.N, 10) + "." + exchange.EventProgress
+		data, err := json.Marshal(exchange.NewCloudEvent(st.s.site, n, e, state), jsontext.AllowInvalidUTF8(true))
+		if err != nil {
+			return err
+		}
+		if !st.write("event: exchange." + exchange.EventProgress + "\ndata: " + string(data) + "\n\n") {
+			return errGone
+		}
+	}
+	st.told = told
+	return nil
+}
+
+// errGone says that nobody reads any more.
+var errGone = errors.New("the reader has gone")
 
 func (st *stream) event(ctx context.Context, e exchange.Event) (over bool, err error) {
 	state := st.known[e.Exchange]

@@ -134,6 +134,7 @@ type metadataJSON struct {
 	Upstream string               `json:"upstream"`
 	Method   string               `json:"method"`
 	Stages   map[string]time.Time `json:"stages,omitzero"`
+	Transfer *exchange.Transfer   `json:"transfer,omitzero"` // of a long body on its way to the peer
 }
 
 type bytesJSON struct {
@@ -151,7 +152,7 @@ func (s *Server) describeState(ctx context.Context, state *exchange.State) state
 	id := state.ID.String()
 	out := stateJSON{ID: id, Name: "exchanges/" + id, Status: statusWord(state), Done: state.State != "running", Stage: state.Stage,
 		CreatedAt: state.Created.UTC(), EndedAt: state.Ended.UTC(), Metadata: metadataJSON{Bytes: bytesJSON{state.ReqBytes, state.ResBytes},
-			Peer: state.Peer, Upstream: state.Upstream, Method: state.Method, Stages: state.Stages}}
+			Peer: state.Peer, Upstream: state.Upstream, Method: state.Method, Stages: state.Stages, Transfer: state.Transfer}}
 	if state.Ended.IsZero() {
 		out.EndedAt = time.Time{}
 	}

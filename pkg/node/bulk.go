@@ -236,7 +236,7 @@ func (c *Core) PackWasRead(now time.Time, r PackRead, res PackResult) {
 	next, more := b.again[r.Seq]
 	delete(b.again, r.Seq)
 	switch {
-	case res.Vanished:
+	case res.Vanished, res.Failed && !res.Full: // what cannot be read has not come
 		b.p.Vanished(r.Seq)
 	case res.Failed:
 	default:
