@@ -75,6 +75,8 @@ type Ingress struct {
 	PerAddress     int           `mapstructure:"per_address"`  // connections from one address
 	PerCaller      int           `mapstructure:"per_caller"`   // connections of one named caller
 	HeadTimeout    time.Duration `mapstructure:"head_timeout"` // for a request's head
+	MaxHead        Size          `mapstructure:"max_head"`     // of a request: target, host and fields
+	MaxFields      int           `mapstructure:"max_fields"`
 	UploadStall    time.Duration `mapstructure:"upload_stall"`
 	Routes         []Route       `mapstructure:"routes"`
 }
@@ -132,6 +134,8 @@ type Upstream struct {
 	Addresses     []string      `mapstructure:"addresses"`
 	Timeout       time.Duration `mapstructure:"timeout"`
 	MaxResponse   Size          `mapstructure:"max_response"`
+	MaxHead       Size          `mapstructure:"max_head"` // of a response
+	MaxFields     int           `mapstructure:"max_fields"`
 	Concurrency   int           `mapstructure:"concurrency"`
 	CAFile        string        `mapstructure:"ca_file"`
 	CertFile      string        `mapstructure:"cert_file"` // client certificate; "": none

@@ -50,9 +50,18 @@ func DefaultIngress() *Ingress {
 		PerAddress:  1024,
 		PerCaller:   256,
 		HeadTimeout: 10 * time.Second,
+		MaxHead:     MaxHead,
+		MaxFields:   MaxFields,
 		UploadStall: time.Minute,
 	}
 }
+
+// MaxHead and MaxFields are the most that the head of a request or response may have: it must fit one message
+// (docs/protocol.md "Limits").
+const (
+	MaxHead   = 48 << 10
+	MaxFields = 256
+)
 
 // DefaultAuthField is where callers show who they are: Authorization belongs to the callee (RFC 9110 section 11.7.2).
 const DefaultAuthField = "Proxy-Authorization"
@@ -70,6 +79,6 @@ func DefaultRoute() Route {
 
 // DefaultUpstream gives the defaults of an entry of egress.upstreams.
 func DefaultUpstream() Upstream {
-	return Upstream{Timeout: 10 * time.Minute, MaxResponse: 16 << 30, MaxRequest: 16 << 30, Concurrency: 64, HTTP2: "auto",
+	return Upstream{Timeout: 10 * time.Minute, MaxHead: MaxHead, MaxFields: MaxFields, MaxResponse: 16 << 30, MaxRequest: 16 << 30, Concurrency: 64, HTTP2: "auto",
 		BreakerFailures: 10, BreakerPause: 10 * time.Second}
 }

@@ -17,6 +17,7 @@ func (v *checker) guards(in *Ingress) {
 	v.count("ingress.per_address", in.PerAddress, 0)
 	v.count("ingress.per_caller", in.PerCaller, 0)
 	v.period("ingress.head_timeout", in.HeadTimeout, time.Millisecond, time.Hour)
+	v.head("ingress", in.MaxHead, in.MaxFields)
 	v.period("ingress.upload_stall", in.UploadStall, time.Millisecond, time.Hour)
 	if in.AuthField != "" && !isToken(in.AuthField) {
 		v.bad("ingress.auth_field", strconv.Quote(in.AuthField), "is no field name", "write "+DefaultAuthField+", or a name as in X-Hoft-Authorization")

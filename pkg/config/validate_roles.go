@@ -168,6 +168,7 @@ func (v *checker) upstream(c *Config, at string, u Upstream) {
 	v.prefixes(at+".addresses", u.Addresses)
 	v.period(at+".timeout", u.Timeout, time.Millisecond, longest)
 	v.size(at+".max_response", u.MaxResponse, 0, 1<<50)
+	v.head(at, u.MaxHead, u.MaxFields)
 	v.count(at+".concurrency", u.Concurrency, 1)
 	v.upstreamGuards(at, u)
 	v.auth(at+".auth", u.Auth)

@@ -151,3 +151,11 @@ func (v *checker) prefixes(key string, list []string) {
 		}
 	}
 }
+
+// head checks the limits of a head below key.
+func (v *checker) head(at string, size Size, fields int) {
+	v.size(at+".max_head", size, 256, MaxHead)
+	if fields < 1 || fields > MaxFields {
+		v.bad(at+".max_fields", strconv.Itoa(fields), "is out of range", fmt.Sprintf("write 1 to %d", MaxFields))
+	}
+}

@@ -343,3 +343,31 @@ func TestClientCertificate(t *testing.T) {
 		t.Error("a key that others may read is accepted")
 	}
 }
+
+// TestResponseHeadLimits: narrower limits of an answer's head than those of the protocol.
+func TestResponseHeadLimits(t *testing.T) {
+	for name, c := range map[string]struct {
+		fields, code string
+	}{
+		"within": {"A: 1\r\n", ""},
+		"bytes":  {"A: " + strings.Repeat("x", 1000) + "\r\n", exchange.CodeCalleeBroken},
+		"fields": {"A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n", exchange.CodeCalleeBroken},
+	} {
+		s := serveRaw(t, func(_ int, conn net.Conn) {
+			if _, err := readHead(bufio.NewReader(conn)); err == nil {
+				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+c.fields+"\r\n")
+			}
+		})
+		e := open(t, config.Upstream{URL: s.url(), MaxHead: 1000, MaxFields: 4})
+		resp, _, p := e.Do(t.Context(), get("/"))
+		if got := ""; p != nil {
+			if got = p.Code; got != c.code {
+				t.Errorf("%s: %s: %s", name, got, p.Detail)
+			}
+			continue
+		} else if c.code != "" {
+			t.Errorf("%s: passed", name)
+		}
+		resp.Body.Close()
+	}
+}

@@ -22,7 +22,7 @@ func (c *call) response(resp *http.Response) (*exchange.Response, *exchange.Prob
 		return nil, exchange.Problemf(exchange.CodeCalleeBroken, "the server answered with status %d, which ends no exchange", resp.StatusCode)
 	}
 	fields := httpfields.FromHeader(resp.Header)
-	if err := httpfields.Check(fields); err != nil {
+	if err := httpfields.CheckWithin(fields, c.u.maxFields, c.u.maxHead); err != nil {
 		return nil, exchange.Problemf(exchange.CodeCalleeBroken, "the server's answer: %v", err)
 	}
 	length := c.length(resp)

@@ -36,21 +36,22 @@ const (
 
 // upstream is one callee as configured.
 type upstream struct {
-	name     string
-	origin   httptarget.Origin // how this side sees it; Path is put in front of every target
-	addr     string            // host:port that is dialled
-	peers    map[string]bool
-	methods  map[string]bool     // nil: every method
-	paths    httptarget.Patterns // nil: every path
-	preserve bool
-	rewrite  bool
-	timeout  time.Duration
-	total    time.Duration // of a whole call; 0: no limit
-	max      int64         // bytes of a response body; 0: no limit
-	maxBody  int64         // bytes of a request body; 0: no limit
-	slots    int
-	allow    names // of request fields; empty: all
-	drop     names // of response fields
+	name               string
+	origin             httptarget.Origin // how this side sees it; Path is put in front of every target
+	addr               string            // host:port that is dialled
+	peers              map[string]bool
+	methods            map[string]bool     // nil: every method
+	paths              httptarget.Patterns // nil: every path
+	preserve           bool
+	rewrite            bool
+	timeout            time.Duration
+	total              time.Duration // of a whole call; 0: no limit
+	max                int64         // bytes of a response body; 0: no limit
+	maxHead, maxFields int           // of a response; 0: as much as a message holds
+	maxBody            int64         // bytes of a request body; 0: no limit
+	slots              int
+	allow              names // of request fields; empty: all
+	drop               names // of response fields
 
 	breaker   *breaker
 	keeper    *credentials.Keeper // nil: calls go as they come
@@ -60,7 +61,7 @@ type upstream struct {
 
 func newUpstream(c config.Upstream, blocked []netip.AddrPort) (*upstream, error) {
 	u := &upstream{name: c.Name, peers: set(c.Peers), preserve: c.PreserveHost, rewrite: !c.PreserveHost,
-		timeout: c.Timeout, total: c.MaxTime, max: int64(c.MaxResponse), maxBody: int64(c.MaxRequest), slots: c.Concurrency,
+		timeout: c.Timeout, total: c.MaxTime, max: int64(c.MaxResponse), maxHead: int(c.MaxHead), maxFields: c.MaxFields, maxBody: int64(c.MaxRequest), slots: c.Concurrency,
 		allow: newNames(c.AllowRequestHeaders), drop: newNames(c.DropResponseHeaders), breaker: newBreaker(c)}
 	if c.RewriteOrigin != nil {
 		u.rewrite = *c.RewriteOrigin
@@ -140,7 +141,7 @@ func (u *upstream) newTransport(g guard.Guard, secure *tls.Config, c config.Upst
 		MaxIdleConns:           u.slots,
 		MaxIdleConnsPerHost:    u.slots,
 		IdleConnTimeout:        idleConn,
-		MaxResponseHeaderBytes: httpfields.MaxBytes,
+		MaxResponseHeaderBytes: cmp.Or(int64(c.MaxHead), httpfields.MaxBytes),
 		Protocols:              protocols,
 	}
 }

@@ -430,3 +430,21 @@ func TestStalledUploadIsTold(t *testing.T) {
 		t.Errorf("%d %+v, close %v", g.StatusCode, g.problem, g.Close)
 	}
 }
+
+// TestHeadLimits: narrower limits of a head than those of the protocol.
+func TestHeadLimits(t *testing.T) {
+	s := start(t, newEchoing(), func(c *config.Ingress) { c.MaxHead, c.MaxFields = 1000, 5 })
+	for name, c := range map[string]struct {
+		fields string
+		status int
+	}{
+		"within":   {"A: 1\r\nB: 2\r\n", 200},
+		"bytes":    {"A: " + strings.Repeat("x", 1000) + "\r\n", 431},
+		"fields":   {"A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\n", 431},
+		"repeated": {strings.Repeat("A: 1\r\n", 6), 431},
+	} {
+		if got := s.send(t, "GET / HTTP/1.1\r\nHost: HOST\r\n"+c.fields+end); got.StatusCode != c.status {
+			t.Errorf("%s: %d, want %d", name, got.StatusCode, c.status)
+		}
+	}
+}

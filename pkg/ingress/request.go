@@ -71,10 +71,10 @@ func (s *Server) build(r *http.Request, rt *route, target httptarget.Target) (*e
 }
 
 func (s *Server) checkFields(r *http.Request, target httptarget.Target, fields exchange.Fields) *exchange.Problem {
-	if n := len(target.Raw) + len(r.Host) + httpfields.Size(fields); n > httpfields.MaxBytes {
-		return exchange.Problemf(exchange.CodeFieldsLarge, "the request's head has %d bytes of at most %d", n, httpfields.MaxBytes)
+	if n := len(target.Raw) + len(r.Host) + httpfields.Size(fields); n > s.maxHead {
+		return exchange.Problemf(exchange.CodeFieldsLarge, "the request's head has %d bytes of at most %d", n, s.maxHead)
 	}
-	switch err := httpfields.Check(fields); {
+	switch err := httpfields.CheckWithin(fields, s.maxFields, s.maxHead); {
 	case errors.Is(err, httpfields.ErrTooLarge):
 		return exchange.Problemf(exchange.CodeFieldsLarge, "%v", err)
 	case err != nil:

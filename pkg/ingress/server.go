@@ -17,6 +17,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpfields"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/ingress/callers"
 )
@@ -54,6 +55,8 @@ type Server struct {
 	callers *callers.Set
 	conns   *connections
 	stall   time.Duration
+
+	maxHead, maxFields int // of a request
 
 	receivers    Receivers // nil: no callbacks
 	stored       Stored    // nil: no Direct Data API
@@ -93,6 +96,7 @@ func New(cfg config.Ingress, site string, peers map[string]identity.ID, caller e
 	}
 	s.hosts = newHosts(cfg, s.routes)
 	s.conns = newConnections(cfg, s.trusts)
+	s.maxHead, s.maxFields = cmp.Or(int(cfg.MaxHead), httpfields.MaxBytes), cfg.MaxFields
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:                      s,

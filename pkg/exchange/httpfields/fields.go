@@ -2,6 +2,7 @@
 package httpfields
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -84,12 +85,16 @@ func Size(fields exchange.Fields) int {
 // Check refuses what must not reach another parser: names that are no tokens (RFC 9110 section 5.1),
 // values with control characters (section 5.5), single fields given twice, and more than the bounds
 // (ErrTooLarge). Values are not named in the error: they may be secret.
-func Check(fields exchange.Fields) error {
-	if len(fields) > MaxCount {
-		return fmt.Errorf("%w: %d of at most %d", ErrTooLarge, len(fields), MaxCount)
+func Check(fields exchange.Fields) error { return CheckWithin(fields, MaxCount, MaxBytes) }
+
+// CheckWithin is Check with narrower bounds; 0 is that of Check.
+func CheckWithin(fields exchange.Fields, count, size int) error {
+	count, size = min(cmp.Or(count, MaxCount), MaxCount), min(cmp.Or(size, MaxBytes), MaxBytes)
+	if len(fields) > count {
+		return fmt.Errorf("%w: %d of at most %d", ErrTooLarge, len(fields), count)
 	}
-	if n := Size(fields); n > MaxBytes {
-		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, MaxBytes)
+	if n := Size(fields); n > size {
+		return fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, n, size)
 	}
 	seen := [len(single)]bool{}
 	for _, f := range fields {
