@@ -13,7 +13,9 @@ route_keys=("wait: 1h" "max_body: 64GiB")
 upstream_keys=("max_response: 64GiB" "max_request: 64GiB" "timeout: 10m")
 pipe_keys=("settle: 500ms")
 for s in a b; do declare "${s}_keys"; done
-store=$((size * 5 / 2 + 200)) # a body, its echo, and some of those before
+# Half of the store, or 1 GiB, is for stored answers; a body and its echo must fit into the rest.
+store=$((size * 5))
+((store < size * 5 / 2 + 4096)) || store=$((size * 5 / 2 + 4096))
 a_keys=("chunks: {max_bytes: ${store}MiB}") b_keys=("chunks: {max_bytes: ${store}MiB}")
 carrier=mover
 
