@@ -68,6 +68,9 @@ func (c callee) Do(ctx context.Context, r *exchange.Request) (*exchange.Response
 	if same.IntN(12) == 0 {
 		size = same.IntN(160 << 10)
 	}
+	if w.plan.Chunks && same.IntN(40) == 0 {
+		size = 300<<10 + same.IntN(700<<10)
+	}
 	if w.plan.Streams {
 		size += 20 << 10
 	}

@@ -146,6 +146,8 @@ func (c *call) draw() {
 // size draws a body's length: most are small, some come in parts.
 func (w *World) size() int {
 	switch {
+	case w.plan.Chunks && w.chance(0.02): // some chunks
+		return 256<<10 + w.rnd.IntN(1<<20)
 	case w.chance(0.1):
 		return 0
 	case w.chance(0.06):
@@ -156,6 +158,10 @@ func (w *World) size() int {
 
 func (w *World) bytes(n int) []byte {
 	b := make([]byte, n)
+	if n > 200<<10 {
+		_, _ = rand.NewChaCha8([32]byte(fmt.Appendf(make([]byte, 0, 64), "%032x", w.rnd.Uint64()))).Read(b)
+		return b
+	}
 	for i := range b {
 		b[i] = byte(w.rnd.Uint32())
 	}

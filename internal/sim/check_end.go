@@ -29,12 +29,17 @@ func (p *proc) acceptedDurably(id exchange.ID) string {
 	if err != nil {
 		return ""
 	}
+	stored := false
 	for _, r := range rows {
-		if r.Kind == frame.KindReq {
-			return ""
+		stored = stored || r.Kind == frame.KindReq
+		if lacks := p.lacksChunks(r); lacks != "" {
+			return lacks
 		}
 	}
-	return "its request is not stored"
+	if !stored {
+		return "its request is not stored"
+	}
+	return ""
 }
 
 // patience is how long after the repair everything may take: a few back-offs at their cap, and what is on its way.
@@ -64,6 +69,7 @@ func (c *call) void() bool { return c.life != c.site.life() }
 func (w *World) done() bool {
 	if now := w.now(); now >= w.lookAt {
 		w.lookAt = now + max(w.plan.DelayMax/4, 100*time.Millisecond)
+		w.restartStopped() // an old frame may have shown a site too late of how many lives it knows nothing
 		return w.allEnded()
 	}
 	return false

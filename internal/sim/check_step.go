@@ -49,6 +49,9 @@ func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 		for i := range c.Msg {
 			m := &c.Msg[i]
 			ids = append(ids, m.ID)
+			if m.Kind == frame.KindHave {
+				p.checkHave(wr.Peer, m.Data)
+			}
 			if m.ID > row.LastID {
 				w.fail("message before commit", "%s writes message %d, and %d is the last that is durable", p.site.name, m.ID, row.LastID)
 			}
@@ -61,7 +64,7 @@ func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 			w.book.copies[key]++
 		}
 	}
-	p.checkName(wr)
+	p.checkName(wr.Peer, wr.Name, false)
 	w.book.inFile[wr.Name] = ids
 	return said
 }
@@ -89,10 +92,14 @@ func (p *proc) checkAck(peer identity.ID, row store.Link, c *frame.Claims) {
 
 // checkName demands that no file name is used twice. Of a life that ended before anybody heard of it nobody can know: a
 // site that loses its state again may begin where that one began.
-func (p *proc) checkName(wr node.Write) {
+// A pack that an earlier run may have written is written again under its name.
+func (p *proc) checkName(peer identity.ID, name frame.Name, again bool) {
 	w := p.w
-	if _, used := w.book.inFile[wr.Name]; used && p.site.history.cloned == 0 && p.site.history.lost < 2 && !p.site.doubted(wr.Peer, p.rows[wr.Peer].Epoch) {
-		w.fail("name used twice", "%s uses %d again", p.site.name, wr.Name.Seq)
+	if _, used := w.book.inFile[name]; used && !again && p.site.history.cloned == 0 && p.site.history.lost < 2 && !p.site.doubted(peer, p.rows[peer].Epoch) {
+		w.fail("name used twice", "%s uses %d again", p.site.name, name.Seq)
+	}
+	if name.Ext == frame.ExtPack {
+		w.book.inFile[name] = nil
 	}
 }
 
@@ -116,6 +123,10 @@ func (p *proc) checkTaken(peer identity.ID, in link.File) {
 			continue
 		}
 		for i := range c.Msg {
+			switch c.Msg[i].Kind {
+			case frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone:
+				continue // the core's own, of which nobody here is told
+			}
 			id := c.Msg[i].ID
 			if id >= sizes.Base && id > st.Contig && !p.taken[received{peer, own, pep, id}] && !durable(p.rows[peer], id) {
 				p.w.fail("not taken", "%s has not taken message %d of %s; %d ranges are known, contig is %d", p.site.name, id,

@@ -99,6 +99,11 @@ func (m *mover) take(s *site, n frame.Name, way time.Duration) {
 		m.came(n)
 		return
 	}
+	if n.Ext == frame.ExtPack && !w.healthy && w.chance(w.plan.Cut/2) { // cut where it lies
+		data = m.cut(data)
+		s.out.WriteFile(path(n), data)
+		s.truncated(n, int64(len(data)))
+	}
 	if w.plan.Mover == Moves {
 		s.out.Remove(path(n))
 	}

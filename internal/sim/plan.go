@@ -71,6 +71,8 @@ type Plan struct {
 	Deadlines     bool
 	HoldBack      uint64 // the mover never delivers this message of site 0 to site 1 while there are faults
 	Flood         int    // small messages from site 0 to site 1
+	Chunks        bool   // long bodies travel as chunks in packs
+	Evict         int    // times that a chunk store drops what nobody needs
 	Streams       bool   // every answer comes in many pieces
 	Impatient     bool   // callers soon cease to wait: answers are stored
 	NoDisturbance bool   // nothing but ordinary delays: every call must succeed
@@ -87,6 +89,7 @@ func NewPlan(seed uint64) Plan {
 	p.Keep = p.Mover == Mirrors && r.IntN(2) == 0
 	p.drawPipe(r)
 	p.drawLimits(r)
+	p.drawChunks()
 	switch r.IntN(8) {
 	case 0:
 		p.NoDisturbance = true
@@ -103,6 +106,15 @@ func NewPlan(seed uint64) Plan {
 		p.Calls = min(p.Calls, 60)
 	}
 	return p
+}
+
+// drawChunks lets half of the plans have long bodies in packs. It has a source of its own: the other choices of a seed
+// are older.
+func (p *Plan) drawChunks() {
+	r := rand.New(rand.NewPCG(p.Seed, 0x6368756e))
+	if p.Chunks = r.IntN(2) == 0; p.Chunks && r.IntN(2) == 0 {
+		p.Evict = 1 + r.IntN(4)
+	}
 }
 
 // drawPipe chooses how fast the pipe is, and with it how fast the rest of the world.

@@ -20,6 +20,9 @@ var noticed = map[planted.Defect][]string{
 	planted.AckEarly:    {"ack before commit"},
 	planted.AcceptEarly: {"accepted before commit"},
 	planted.ResendEarly: {"bytes bounded"},
+	planted.HaveEarly:   {"have before sync", "outcome", "progress"},
+	planted.ShipEarly:   {"accepted before commit", "outcome", "progress"},
+	planted.LinkedPack:  {"chunk damaged", "outcome", "progress"},
 }
 
 // TestPlanted plays worlds until one shows the defect that is built in.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
@@ -23,11 +24,13 @@ import (
 
 // proc is one run of a site's process: what node.Node and pkg/site assemble, without their goroutines.
 type proc struct {
-	w      *World
-	site   *site
-	n      int           // of all runs
-	born   time.Duration // when
-	db     *store.Mem
+	w    *World
+	site *site
+	n    int           // of all runs
+	born time.Duration // when
+	*folder
+	db     *store.Mem // of the folder
+	shelf  *shelf     // nil: bodies travel in messages alone
 	pipe   *pipe.Mem
 	core   *node.Core
 	reader *node.Reader
@@ -42,24 +45,27 @@ type proc struct {
 	rows  map[identity.ID]store.Link // as committed
 	taken map[received]bool          // message ids handed to the layer above in this run
 
-	epochs map[identity.ID]*atomic.Uint64
-	mu     sync.Mutex
-	queue  []func(*node.Step)
-	dead   bool
+	epochs  map[identity.ID]*atomic.Uint64
+	caps    map[identity.ID]*atomic.Pointer[[]string]
+	sealers map[identity.ID]*chunk.Sealer
+	mu      sync.Mutex
+	queue   []func(*node.Step)
+	dead    bool
 }
 
 var errDead = errors.New("the process has ended")
 
 // start runs a process on a state folder.
-func (s *site) start(disk *store.Mem) *proc {
+func (s *site) start(disk *folder) *proc {
 	w := s.w
 	w.report.Crashes++ // counted by starts; the first of each site is taken off at the end
-	p := &proc{w: w, site: s, n: w.report.Crashes, born: w.now(), db: disk, due: -1, rows: map[identity.ID]store.Link{},
-		taken: map[received]bool{}, epochs: map[identity.ID]*atomic.Uint64{}}
+	p := &proc{w: w, site: s, n: w.report.Crashes, born: w.now(), folder: disk, db: disk.Mem, due: -1, rows: map[identity.ID]store.Link{},
+		taken: map[received]bool{}, epochs: map[identity.ID]*atomic.Uint64{},
+		caps: map[identity.ID]*atomic.Pointer[[]string]{}, sealers: map[identity.ID]*chunk.Sealer{}}
 	w.trace.say(w, "%s starts as run %d", s.name, p.n)
 	peers := s.others()
 	for _, id := range peers {
-		p.epochs[id] = new(atomic.Uint64)
+		p.epochs[id], p.caps[id] = new(atomic.Uint64), new(atomic.Pointer[[]string])
 	}
 	var err error
 	if p.pipe, err = pipe.OpenMem(pipe.Options{Self: s.id, Peers: peers, Outbox: "/o", Inbox: "/i", Keep: w.plan.Keep}, s.out, s.in); err != nil {
@@ -74,9 +80,14 @@ func (s *site) start(disk *store.Mem) *proc {
 		names[id] = w.byID(id).name
 		opt.Peers = append(opt.Peers, node.Peer{ID: id, Name: names[id], Sealer: p.seal.to(id)})
 	}
+	cfg := exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Upstreams: callee{p}, Now: p.now,
+		Honoured: func(up string) bool { return up == honoured }, Log: zerolog.Nop()}
+	if w.plan.Chunks {
+		p.shelf = &shelf{Chunks: disk.chunks, p: p}
+		opt.Chunks, cfg.Chunks, cfg.Sealer = p.shelf, p.shelf, p.sealerFor
+	}
 	p.reader = node.NewReader(opt)
-	p.m = exchange.NewManager(exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Upstreams: callee{p}, Now: p.now,
-		Honoured: func(up string) bool { return up == honoured }, Log: zerolog.Nop()}, p, p.db)
+	p.m = exchange.NewManager(cfg, p, p.db)
 	p.readRows()
 	core, err := node.LoadCore(context.Background(), opt, watched{p.m, p}, p.now())
 	if err != nil {
@@ -102,7 +113,7 @@ const remember = 200 * 24 * time.Hour
 
 func (p *proc) linkConfig() link.Config {
 	pl := &p.w.plan
-	return link.Config{Caps: exchange.Caps(false), Heartbeat: pl.Heartbeat, WindowMessages: pl.Window, MaxRanges: pl.MaxRanges, MaxFiles: pl.MaxFiles, FrameBytes: pl.FrameBytes}
+	return link.Config{Caps: exchange.Caps(pl.Chunks), Heartbeat: pl.Heartbeat, WindowMessages: pl.Window, MaxRanges: pl.MaxRanges, MaxFiles: pl.MaxFiles, FrameBytes: pl.FrameBytes}
 }
 
 // crash ends the process as a power cut does: what was not committed is gone.
@@ -113,7 +124,7 @@ func (p *proc) crash() {
 	p.dead = true
 	p.queue = nil
 	p.mu.Unlock()
-	disk := p.db.Clone()
+	disk := p.folder.clone()
 	p.db.Close()
 	for i, q := range s.procs {
 		if q == p {
@@ -153,8 +164,11 @@ func (p *proc) Epoch(peer identity.ID) uint64 {
 
 func (p *proc) publish() {
 	for id, e := range p.epochs {
-		own, _ := p.core.Link(id).Epoch()
+		l := p.core.Link(id)
+		own, _ := l.Epoch()
 		e.Store(own)
+		caps := l.PeerCaps()
+		p.caps[id].Store(&caps)
 	}
 }
 
@@ -180,8 +194,9 @@ func (p *proc) takeQueue() (q []func(*node.Step), stirred bool) {
 // pump does what the loop of a node does between two sleeps; it says whether there was anything to do.
 func (p *proc) pump() bool {
 	q, stirred := p.takeQueue()
+	syncs := !p.dead && p.shelf != nil && p.shelf.work()
 	if p.dead || len(q) == 0 && !stirred {
-		return false
+		return syncs
 	}
 	for _, fn := range q {
 		p.core.Do(p.now(), fn)
@@ -231,6 +246,12 @@ func (p *proc) carryOut(e node.Effects) {
 	}
 	for _, wr := range e.Writes {
 		p.write(wr)
+	}
+	for _, pw := range e.Packs {
+		p.putPack(pw)
+	}
+	for _, r := range e.Reads {
+		p.takePack(r)
 	}
 	for _, l := range e.Loads {
 		p.later(20*time.Microsecond, time.Millisecond, func() {
@@ -320,7 +341,7 @@ func (p *proc) write(wr node.Write) {
 		}
 		w.trace.note(w, 'W', uint64(p.n), wr.Name.Seq, uint64(len(data)), mix(wr.Lines...))
 		if err == nil {
-			p.wrote(wr, data)
+			p.wrote(wr.Name, data)
 		}
 		if w.crashNow(p) {
 			return // written, and not noted
@@ -333,15 +354,18 @@ func (p *proc) write(wr node.Write) {
 const filesPerMinute = 10_000
 
 // wrote notes a file that was put.
-func (p *proc) wrote(wr node.Write, data []byte) {
+func (p *proc) wrote(name frame.Name, data []byte) {
 	p.w.report.Files++
+	if name.Ext == frame.ExtPack {
+		p.w.report.Packs++
+	}
 	if minute := p.w.now() / time.Minute; minute != p.minute {
 		p.minute, p.files = minute, 0
 	}
 	if p.files++; p.files > filesPerMinute {
 		p.w.fail("bytes bounded", "%s writes %d files in a minute", p.site.name, p.files)
 	}
-	p.w.mover.appeared(p.site, wr.Name, data)
+	p.w.mover.appeared(p.site, name, data)
 }
 
 // clean removes own files that are needed no more, and files of the inbox whose effects are durable.

@@ -38,6 +38,7 @@ type Report struct {
 	Faulted    int    // of them, those that it had done something to
 	Lost       int    // files that it never delivered
 	Files      int    // files that the sites wrote
+	Packs      int    // of them, packs of chunks
 	Calls      int    // calls that callers made
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them
@@ -114,6 +115,7 @@ func (w *World) run() {
 		w.checkSilence()
 	}
 	if w.ok() {
+		w.checkShelves()
 		w.checkAnswers()
 	}
 }

@@ -20,6 +20,7 @@ var (
 	least  = flag.Int("sim.deliveries", 0, "go on with further seeds until so many files were delivered under faults")
 	runFor = flag.Duration("sim.for", 0, "go on with further seeds for so long")
 	held   = flag.Bool("sim.held", false, "no state is restored from an older copy or run twice")
+	bare   = flag.Bool("sim.bare", false, "no packs: bodies travel in messages alone")
 	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
 )
 
@@ -80,6 +81,7 @@ func planOf(seed uint64) Plan {
 	if *held {
 		p.Rollback, p.Clone = 0, 0
 	}
+	p.Chunks = p.Chunks && !*bare
 	return p
 }
 
@@ -92,7 +94,9 @@ func TestSeedsThatFailedOnce(t *testing.T) {
 	for _, seed := range failed {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			check(t, Run(t, NewPlan(seed)))
+			p := NewPlan(seed)
+			p.Chunks = false // as it was then
+			check(t, Run(t, p))
 		})
 	}
 }
@@ -136,6 +140,7 @@ func (r *Report) add(o Report) {
 	r.Faulted += o.Faulted
 	r.Lost += o.Lost
 	r.Files += o.Files
+	r.Packs += o.Packs
 	r.Calls += o.Calls
 	r.Accepted += o.Accepted
 	r.Crashes += o.Crashes
@@ -155,8 +160,8 @@ func (r *Report) String() string {
 	for _, k := range slices.Sorted(maps.Keys(r.Ended)) {
 		ended = append(ended, fmt.Sprintf("%s %d", k, r.Ended[k]))
 	}
-	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
-		r.Deliveries, r.Faulted, r.Lost, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
+	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
+		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
 }
 
 // One message is missing for long, and more than 65,536 later ones come: what lies between them is no bound.
@@ -181,6 +186,10 @@ func planFor(d planted.Defect, seed uint64) Plan {
 		p.Rollback, p.NoDisturbance = 3, false
 	case planted.OldPairAck:
 		p.Lose, p.NoDisturbance = 3, false
+	case planted.HaveEarly, planted.ShipEarly:
+		p.Chunks = true
+	case planted.LinkedPack:
+		p.Chunks, p.Cut, p.NoDisturbance = true, 0.3, false
 	case planted.Distance:
 		return Distance(seed)
 	case planted.ResendEarly:
@@ -195,7 +204,7 @@ func TestPlansOfDefectsHold(t *testing.T) {
 	if planted.Bug != planted.None {
 		return // this is the very thing that TestPlanted looks for
 	}
-	for d := planted.OldPairAck; d <= planted.ResendEarly; d++ {
+	for d := planted.OldPairAck; d <= planted.LinkedPack; d++ {
 		for seed := uint64(1); seed <= 2; seed++ {
 			check(t, Run(t, planFor(d, seed)))
 		}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/pipe"
-	"github.com/hoft/hoft/pkg/store"
 )
 
 // site is one identity with its machine: folders, clock, and the disk between two runs of its process. Usually one
@@ -22,8 +21,8 @@ type site struct {
 	in    *pipe.MemFolder
 	keys  *keys // nil: the stand-in seals
 
-	disk  *store.Mem // the state folder; while a process runs, that is its store
-	copy  *store.Mem // an older copy of it, nil: none
+	disk  *folder // the state folder; while a process runs, that is its own
+	copy  *folder // an older copy of it, nil: none
 	procs []*proc
 	full  bool // the disk is full
 	down  bool // stays down until somebody starts it
@@ -46,7 +45,7 @@ type peerEpoch struct {
 }
 
 func (w *World) newSite(n int) *site {
-	s := &site{w: w, n: n, name: fmt.Sprintf("site-%c", 'a'+n), disk: store.NewMem(), scanAt: -1}
+	s := &site{w: w, n: n, name: fmt.Sprintf("site-%c", 'a'+n), disk: newFolder(), scanAt: -1}
 	s.id = identity.ID{0: 0x01, 1: 0x99, 6: 0x70, 8: 0x80, 15: byte(n + 1)}
 	s.history.doubtful = map[peerEpoch]bool{}
 	if m := w.plan.SkewMost; m > 0 {

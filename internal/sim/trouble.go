@@ -3,8 +3,6 @@ package sim
 import (
 	"testing/synctest"
 	"time"
-
-	"github.com/hoft/hoft/pkg/store"
 )
 
 // troubles plans what happens to machines, clocks, disks and the mover.
@@ -32,6 +30,11 @@ func (w *World) troubles() {
 	})
 	some(pl.Clone, func() { w.anySite().double(w.between(0, span/4)) })
 	some(pl.Jumps, func() { w.anySite().jump(w.between(-pl.JumpMost, pl.JumpMost)) })
+	some(pl.Evict, func() {
+		if p := w.anySite().main(); p != nil && p.shelf != nil {
+			p.shelf.evict()
+		}
+	})
 	some(pl.DiskFull, func() { w.anySite().fill(w.between(0, max(span/10, 20*time.Second))) })
 	w.again(pl.CrashEvery, func() {
 		s := w.anySite()
@@ -73,7 +76,7 @@ func (p *proc) powerCut() {
 	w, s := p.w, p.site
 	p.crash()
 	if len(s.procs) > 0 {
-		s.disk = s.procs[0].db
+		s.disk = s.procs[0].folder
 		s.history.cloned++ // what this one did is gone
 		return
 	}
@@ -98,7 +101,7 @@ func (s *site) lose() {
 	w.report.Disasters++
 	s.stopAll()
 	s.history.lost++
-	s.disk, s.copy = store.NewMem(), nil
+	s.disk, s.copy = newFolder(), nil
 	if w.plan.LoseClock {
 		s.clock.off += w.between(-w.plan.JumpMost-time.Hour, 0)
 	}
@@ -107,11 +110,11 @@ func (s *site) lose() {
 
 // keepCopy copies the state folder while the process runs.
 func (s *site) keepCopy() {
-	db := s.disk
+	from := s.disk
 	if p := s.main(); p != nil {
-		db = p.db
+		from = p.folder
 	}
-	s.copy = db.Clone()
+	s.copy = from.clone()
 }
 
 // restore puts the older copy in the place of the state.
@@ -139,7 +142,7 @@ func (s *site) double(d time.Duration) {
 	w.trace.say(w, "%s runs twice", s.name)
 	w.report.Disasters++
 	s.history.cloned++
-	disk := p.db.Clone()
+	disk := p.folder.clone()
 	s.doubt()
 	s.start(disk)
 	s.scanSoon(0)
@@ -163,7 +166,7 @@ func (s *site) single() {
 		}
 	}
 	s.history.cloned++ // what the other one did is gone from here on
-	s.disk = kept.db
+	s.disk = kept.folder
 	kept.crash()
 	s.doubt()
 	s.boot()
@@ -193,13 +196,21 @@ func (w *World) heal() {
 		if len(s.procs) == 0 {
 			s.boot()
 		}
-		// An operator restarts what says that it stopped.
+	}
+	w.restartStopped()
+	synctest.Wait()
+}
+
+// restartStopped does what an operator does who is told that a link has stopped.
+func (w *World) restartStopped() {
+	for _, s := range w.sites {
 		for _, o := range w.sites {
 			if l := s.main().core.Link(o.id); l != nil && l.Stopped() != "" {
+				w.trace.say(w, "%s is restarted: %s", s.name, l.Stopped())
 				s.stopAll()
 				s.boot()
+				break
 			}
 		}
 	}
-	synctest.Wait()
 }

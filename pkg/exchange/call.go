@@ -177,6 +177,9 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		return m.onRequestBody(s, d, b)
 	case c == nil: // of an answer to a call that has ended
 		m.dropped.Add(1)
+		if b.Map != nil { // else its chunks would be on offer for ever
+			m.sendWin(s, d.Peer, &winData{Exchange: b.Exchange, Attempt: b.Attempt, Done: true})
+		}
 		return nil, nil
 	}
 	if c.peer != d.Peer || !m.attempt(s, c, b.Attempt) {
@@ -246,7 +249,7 @@ func (m *Manager) finishIfComplete(s *node.Step, c *call) {
 		return
 	}
 	if len(c.names) > 0 {
-		m.sendWin(s, c, c.total, true)
+		m.sendWin(s, c.peer, &winData{Exchange: c.id, Attempt: c.attempt, Offset: c.total, Done: true})
 	}
 	if c.waiter != nil {
 		m.reached(s, c, StageReturned, s.Now)
@@ -313,6 +316,9 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	}
 	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
 	m.settle(s, c)
+	if state != StateSucceeded && len(c.names) > 0 { // nobody needs the rest of the answer
+		m.sendWin(s, c.peer, &winData{Exchange: c.id, Attempt: c.attempt, Done: true})
+	}
 	m.keepAnswer(s, c, state == StateSucceeded)
 	stage, now, res := c.stage(), s.Now, int64(c.have.Count())
 	patch := store.Patch{Stage: &stage, State: &state, Stages: c.stages.json(), ResBytes: &res, Ended: &now}
@@ -377,6 +383,7 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 // decides by what it remembers (PROTOCOL "Epochs"); a request that was not acked goes out again by itself.
 func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 	m.doubt(s, peer)
+	m.dropAnswers(s, peer) // void at the peer, and what it no longer needs it said to the life that is gone
 	held := func(r store.Out) bool {
 		return r.Kind == frame.KindReq && r.Acked.IsZero() && s.Link(peer).Holds(r.ID)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 )
@@ -94,24 +95,24 @@ func (m *Manager) onWin(s *node.Step, d *node.Delivery) error {
 }
 
 // sendWin tells the far side how far it may send, or that all has come.
-func (m *Manager) sendWin(s *node.Step, c *call, offset int64, done bool) {
-	l := s.Link(c.peer)
+func (m *Manager) sendWin(s *node.Step, peer identity.ID, w *winData) {
+	l := s.Link(peer)
 	if l == nil || !l.Takes(frame.KindWin) {
 		return
 	}
-	msg, err := encode(frame.KindWin, link.PrioControl, c.id, &winData{Exchange: c.id, Attempt: c.attempt, Offset: offset, Done: done}, nil, false)
+	msg, err := encode(frame.KindWin, link.PrioControl, w.Exchange, w, nil, false)
 	if err != nil {
 		return
 	}
 	msg.Must = true
-	_ = s.Send(c.peer, msg) // the peer is configured: there is a link
+	_ = s.Send(peer, msg) // the peer is configured: there is a link
 }
 
 // unbound opens the window of an answer that nobody holds a connection for: it is stored as it comes. That is said
 // once its head shows that there is more to come than the head itself, so most answers need no word of it.
 func (m *Manager) unbound(s *node.Step, c *call) {
 	if c.waiter == nil && c.head != nil && c.head.More && m.calls[c.id] == c {
-		m.sendWin(s, c, noWindow, false)
+		m.sendWin(s, c.peer, &winData{Exchange: c.id, Attempt: c.attempt, Offset: noWindow})
 	}
 }
 
@@ -152,7 +153,7 @@ func (m *Manager) window(r *Request) int64 {
 func (m *Manager) raise(c *call, limit int64) {
 	_ = m.loop.Do(func(s *node.Step) {
 		if m.calls[c.id] == c {
-			m.sendWin(s, c, limit, false)
+			m.sendWin(s, c.peer, &winData{Exchange: c.id, Attempt: c.attempt, Offset: limit})
 		}
 	})
 }

@@ -22,14 +22,14 @@ func (l *Link) forked(c *frame.Claims) bool {
 	case r.FirstSeq == known.FirstSeq:
 		return true // two runs that began at the same place
 	case r.FirstSeq < known.FirstSeq: // late, from an older run
-		if c.Seq >= known.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= known.FirstID {
+		if c.Seq >= known.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= known.FirstID || c.Last != nil && *c.Last >= known.FirstID {
 			return true
 		}
 		if c.Ack != nil && c.Pep == l.st.Epoch && !l.beyond(c.Ack) {
 			l.floor.add(c.Ack.Contig, c.Ack.OOO)
 		}
 		return false
-	case r.FirstID <= l.highest() || r.FirstSeq <= l.top:
+	case r.FirstID <= max(l.highest(), l.st.PeerLast) || r.FirstSeq <= l.top:
 		return true // newer, but what it has begun with was used already
 	}
 	was := floor{l.st.AckedContig, l.st.AckedOOO.Clone()}

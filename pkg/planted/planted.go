@@ -9,8 +9,7 @@ package planted
 // Defect is one way of doing wrong.
 type Defect int
 
-// The defects. Those of packs ("have" before the chunk is synced, a mover that truncates the source of a linked pack)
-// wait for packs in the simulation.
+// The defects.
 const (
 	None Defect = iota
 	// OldPairAck: an ack of an epoch pair that is over is applied.
@@ -31,4 +30,10 @@ const (
 	AcceptEarly
 	// ResendEarly: the timer for writing again knows nothing of the round trip.
 	ResendEarly
+	// HaveEarly: the peer is told that chunks are here before they are synced.
+	HaveEarly
+	// ShipEarly: a part of a body is given to the link, and its call accepted, before its chunks are synced.
+	ShipEarly
+	// LinkedPack: a pack in the outbox is the chunk store's own file, which whoever has the outbox may change.
+	LinkedPack
 )

@@ -171,6 +171,18 @@ func (c *Chunks) Unpin(owner [16]byte) {
 	delete(c.pins, owner)
 }
 
+// Needed says whether somebody pins a chunk.
+func (c *Chunks) Needed(n chunk.Name) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.pins {
+		if p[n] {
+			return true
+		}
+	}
+	return false
+}
+
 // Pinned counts the chunks that somebody pins.
 func (c *Chunks) Pinned() int {
 	c.mu.Lock()

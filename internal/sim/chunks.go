@@ -1,0 +1,310 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/node/nodetest"
+	"github.com/hoft/hoft/pkg/pipe"
+	"github.com/hoft/hoft/pkg/planted"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// folder is a state folder: the database, and the chunks that lie beside it.
+type folder struct {
+	*store.Mem
+	chunks *nodetest.Chunks
+	ever   map[chunk.Name]bool           // were durable at some time
+	linked map[frame.Name][]chunk.Record // what the packs hold
+}
+
+func newFolder() *folder {
+	return &folder{store.NewMem(), nodetest.NewChunks(), map[chunk.Name]bool{}, map[frame.Name][]chunk.Record{}}
+}
+
+// clone gives a copy of the folder as a power cut leaves it: without what was put and not synced.
+func (f *folder) clone() *folder {
+	return &folder{f.Mem.Clone(), f.chunks.Clone(), maps.Clone(f.ever), maps.Clone(f.linked)}
+}
+
+// shelf is the chunk store of a process: the bytes in memory, the index in the database. A Sync takes its time, and the
+// power may fail before it and after it.
+type shelf struct {
+	*nodetest.Chunks
+	p  *proc
+	at int64 // where the next record would lie
+
+	mu    sync.Mutex
+	put   []chunk.Record // not synced yet
+	asked []chan error   // wait for the next sync
+}
+
+// Put implements exchange.Chunks.
+func (s *shelf) Put(r chunk.Record, ct []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put = append(s.put, r)
+	return s.Chunks.Put(r, ct)
+}
+
+// Sync implements exchange.Chunks for the goroutines of callers and callees.
+func (s *shelf) Sync(ctx context.Context) error {
+	done := make(chan error, 1)
+	s.mu.Lock()
+	s.asked = append(s.asked, done)
+	s.mu.Unlock()
+	s.p.w.poke()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// work plans a sync if somebody waits for one.
+func (s *shelf) work() bool {
+	s.mu.Lock()
+	asked := s.asked
+	s.asked = nil
+	s.mu.Unlock()
+	if len(asked) == 0 {
+		return false
+	}
+	s.p.later(100*time.Microsecond, 3*time.Millisecond, func() {
+		if s.p.w.crashNow(s.p) {
+			return // not durable
+		}
+		err := s.sync()
+		if s.p.w.crashNow(s.p) {
+			return // durable, and nobody was told
+		}
+		for _, done := range asked {
+			done <- err
+			synctest.Wait()
+		}
+	})
+	return true
+}
+
+// sync makes durable what was put.
+func (s *shelf) sync() error {
+	if s.p.site.full {
+		return store.ErrFull
+	}
+	s.mu.Lock()
+	recs := s.put
+	s.put = nil
+	s.mu.Unlock()
+	if err := s.Chunks.Sync(context.Background()); err != nil {
+		return err
+	}
+	c := chunk.Change{Now: s.p.now()}
+	for _, r := range recs {
+		c.Add = append(c.Add, chunk.Row{Record: r, File: 1, At: s.at})
+		s.at += r.Size()
+		s.p.ever[r.Name] = true
+	}
+	s.p.w.trace.note(s.p.w, 'K', uint64(s.p.n), uint64(len(recs)))
+	return s.p.db.CommitChunks(context.Background(), c)
+}
+
+// atOnce is the shelf for the loop, which syncs as part of an event.
+type atOnce struct{ *shelf }
+
+// Sync implements node.Chunks.
+func (s atOnce) Sync(context.Context) error { return s.sync() }
+
+// evict drops half of the chunks that nobody needs, as a full store does.
+func (s *shelf) evict() {
+	ctx := context.Background()
+	rows, err := s.p.db.IdleChunks(ctx, 0, 1000)
+	if err != nil {
+		s.p.w.fail("evict", "%s: %v", s.p.site.name, err)
+	}
+	rows = slices.DeleteFunc(rows, func(r chunk.Row) bool { return s.Needed(r.Name) || !s.p.w.chance(0.5) })
+	s.p.w.trace.say(s.p.w, "%s evicts %d chunks", s.p.site.name, len(rows))
+	if err := s.p.db.CommitChunks(ctx, chunk.Change{Now: s.p.now(), Drop: rows}); err != nil {
+		s.p.w.fail("evict", "%s: %v", s.p.site.name, err)
+	}
+	for _, r := range rows {
+		_ = s.Damage(r.Name, true)
+	}
+}
+
+// sealerFor gives what seals bodies for a peer; its secret comes from the seed.
+func (p *proc) sealerFor(peer identity.ID) (*chunk.Sealer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sealers[peer] == nil {
+		p.sealers[peer] = chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s %s", p.w.plan.Seed, p.site.name, peer)))
+	}
+	return p.sealers[peer], nil
+}
+
+// Takes tells exchange.Manager what a peer takes.
+func (p *proc) Takes(peer identity.ID, kind frame.Kind) (takes, heard bool) {
+	caps := p.caps[peer].Load()
+	if caps == nil || len(*caps) == 0 {
+		return false, false
+	}
+	return slices.Contains(*caps, string(kind)), true
+}
+
+// putPack copies a pack into the pipe, and a moment later tells the core.
+func (p *proc) putPack(pw node.PackWrite) {
+	w := p.w
+	p.later(50*time.Microsecond, 5*time.Millisecond, func() {
+		if w.crashNow(p) {
+			return // not written
+		}
+		var damaged []chunk.Name
+		err := error(pipe.ErrNoSpace)
+		if w.healthy || !w.chance(w.plan.PutFail) {
+			damaged, err = node.PutPack(context.Background(), p.pipe, p.shelf, pw)
+		}
+		if errors.Is(err, pipe.ErrExists) && pw.Pack.Verify {
+			err = nil // written by an earlier run, which did not live to note it
+		}
+		w.trace.note(w, 'P', uint64(p.n), pw.Name.Seq, uint64(len(pw.Pack.Records)), uint64(len(damaged)))
+		if w.trace.verbose {
+			w.trace.tell(w, fmt.Sprintf("%s -> %s: pack %d of %d chunks, %d bytes, %v", p.site.name, w.byID(pw.Peer).name, pw.Name.Seq, len(pw.Pack.Records), pw.Size(), err))
+		}
+		if data, ok := p.site.out.ReadFile(path(pw.Name)); err == nil && ok {
+			p.checkName(pw.Peer, pw.Name, pw.Pack.Verify)
+			p.linked[pw.Name] = pw.Pack.Records
+			p.wrote(pw.Name, data)
+		}
+		if w.crashNow(p) {
+			return // written, and not noted
+		}
+		p.later(5*time.Microsecond, 100*time.Microsecond, func() { p.core.PackWritten(p.now(), pw, err, damaged); synctest.Wait() })
+	})
+}
+
+// truncated tells that somebody cut a pack in the outbox. It is a copy of what the chunk store has; with the planted
+// defect it is the store's own file.
+func (s *site) truncated(n frame.Name, size int64) {
+	p := s.main()
+	if planted.Bug != planted.LinkedPack || p == nil {
+		return
+	}
+	at := int64(0)
+	for _, r := range p.linked[n] {
+		if at += r.Size(); at > size {
+			_ = p.chunks.Damage(r.Name, false) // dropped meanwhile: nothing to damage
+		}
+	}
+}
+
+// takePack reads a pack, and a moment later tells the core.
+func (p *proc) takePack(r node.PackRead) {
+	w := p.w
+	p.later(50*time.Microsecond, 5*time.Millisecond, func() {
+		f := r.Found.Token.(pipe.File)
+		p.linked[f.Name] = r.Records
+		if w.crashNow(p) {
+			return // nothing is put
+		}
+		res, err := node.TakePack(context.Background(), p.pipe, atOnce{p.shelf}, f, r)
+		switch {
+		case errors.Is(err, pipe.ErrGone):
+			res = node.PackResult{Vanished: true}
+		case err != nil:
+			res = node.PackResult{Failed: true}
+			p.pipe.Again(f)
+			p.site.scanSoon(time.Second)
+		case !res.Final:
+			p.pipe.Pending(f)
+			p.site.scanSoon(time.Second)
+		}
+		w.trace.note(w, 'T', uint64(p.n), r.Seq, uint64(len(res.Got)), uint64(res.Bad))
+		if w.trace.verbose {
+			w.trace.tell(w, fmt.Sprintf("%s takes pack %d of %s: %d of %d records, %d bad, whole %v, final %v, %v", p.site.name, r.Seq, w.byID(r.Peer).name,
+				len(res.Got), len(r.Records), res.Bad, res.Whole, res.Final, err))
+		}
+		if w.crashNow(p) {
+			return // durable, and not told
+		}
+		p.later(5*time.Microsecond, 100*time.Microsecond, func() { p.core.PackWasRead(p.now(), r, res); synctest.Wait() })
+	})
+}
+
+// checkHave demands that what the peer is told to be here is durable, or was.
+func (p *proc) checkHave(peer identity.ID, data []byte) {
+	d, err := bulk.Decode[bulk.HaveData](data)
+	if err != nil || d.Unseen {
+		return
+	}
+	for i, r := range p.linked[frame.Name{Recipient: p.site.id, Sender: peer, Seq: d.Seq, Ext: frame.ExtPack}] {
+		if !slices.Contains(d.Miss, i) && !p.ever[r.Name] {
+			p.w.fail("have before sync", "%s tells %s that chunk %d of pack %d is here, which is not durable", p.site.name, p.w.byID(peer).name, i, d.Seq)
+		}
+	}
+}
+
+// checkShelves demands that chunks that were durable are as they were.
+func (w *World) checkShelves() {
+	for _, s := range w.sites {
+		p := s.main()
+		if p.shelf == nil {
+			continue
+		}
+		rows, err := p.db.ChunksIn(context.Background(), 1)
+		if err != nil {
+			w.fail("chunks", "%s: %v", s.name, err)
+		}
+		for _, r := range rows {
+			if !p.shelf.Holds(r.Record) {
+				w.fail("chunk damaged", "%s no longer has chunk %s as it was synced", s.name, r.Name)
+			}
+		}
+		for _, o := range s.others() {
+			if x := p.core.Bulk(o).Offering(); len(x) > 0 {
+				w.fail("progress", "%s still offers %s the chunks of %d exchanges when all have ended, %v first", s.name, w.byID(o).name, len(x), x[0])
+			}
+		}
+	}
+}
+
+// lacksChunks says what is missing of a stored part of a request's body that lies in chunks; "": nothing.
+func (p *proc) lacksChunks(r store.Out) string {
+	if r.Kind != frame.KindBody || p.shelf == nil {
+		return ""
+	}
+	var m frame.Message
+	if err := json.Unmarshal(r.Data, &m); err != nil {
+		return err.Error()
+	}
+	var part struct {
+		Map jsontext.Value `json:"map"`
+	}
+	if err := json.Unmarshal(m.Data, &part); err != nil || part.Map == nil {
+		return ""
+	}
+	mp, err := chunk.ParseMap(part.Map)
+	if err != nil {
+		return err.Error()
+	}
+	for i := range mp.Entries {
+		if !p.ever[mp.Entries[i].Name()] {
+			return "a chunk of its body is not durable"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,6 @@
+//go:build planted && linked_pack
+
+package planted
+
+// Bug is the defect that is built in.
+const Bug = LinkedPack
