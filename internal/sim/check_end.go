@@ -269,7 +269,7 @@ func (w *World) checkWaste() {
 		if !ok {
 			return
 		}
-		if sent, again := st.MessagesSent-half.sent, st.Resent-half.again; again > 20+sent/2 {
+		if sent, again := st.MessagesSent-half.sent, st.Resent-half.again; again > 20+sent {
 			w.fail("bytes bounded", "%s has written %d of %d messages to %s again, and none was lost", s.name, again, sent, o.name)
 		}
 	})
