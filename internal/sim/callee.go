@@ -76,7 +76,7 @@ func (c callee) Do(ctx context.Context, r *exchange.Request) (*exchange.Response
 	}
 	resp := &exchange.Response{Status: 200, Fields: exchange.Fields{{Name: "X-Execution", Value: strconv.Itoa(n)}}, Length: int64(size)}
 	data := answer(r.Exchange, n, size)
-	if breaks || w.plan.Streams || dice.IntN(4) == 0 {
+	if size < 256<<10 && (breaks || w.plan.Streams || dice.IntN(4) == 0) { // longer ones as chunks
 		resp.Length = -1
 		resp.Fields = append(resp.Fields, exchange.Field{Name: "X-Length", Value: strconv.Itoa(size)})
 		resp.Body = &stream{ctx: ctx, data: data, pause: time.Duration(dice.Int64N(int64(30*time.Millisecond))) + 1, breaks: breaks}

@@ -177,12 +177,16 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		return m.onRequestBody(s, d, b)
 	case c == nil: // of an answer to a call that has ended
 		m.dropped.Add(1)
-		if b.Map != nil { // else its chunks would be on offer for ever
-			m.sendWin(s, d.Peer, &winData{Exchange: b.Exchange, Attempt: b.Attempt, Done: true})
-		}
+		m.unwanted(s, d.Peer, b)
 		return nil, nil
 	}
-	if c.peer != d.Peer || !m.attempt(s, c, b.Attempt) {
+	if c.peer != d.Peer {
+		return nil, nil
+	}
+	if !m.attempt(s, c, b.Attempt) {
+		if m.calls[b.Exchange] == nil { // it has just ended
+			m.unwanted(s, d.Peer, b)
+		}
 		return nil, nil
 	}
 	if b.Map != nil {
@@ -214,6 +218,13 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	}
 	m.finishIfComplete(s, c)
 	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
+}
+
+// unwanted ends the offer of an answer's chunks that nobody waits for: else they would be kept until the exchange is forgotten.
+func (m *Manager) unwanted(s *node.Step, peer identity.ID, b *bodyData) {
+	if b.Map != nil {
+		m.sendWin(s, peer, &winData{Exchange: b.Exchange, Attempt: b.Attempt, Done: true})
+	}
 }
 
 // onMapPart takes a part of a response body that lies in chunks.

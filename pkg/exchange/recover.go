@@ -226,8 +226,12 @@ func (c *call) recoverPart(r store.In) {
 	c.add(r.Offset, r.Size)
 }
 
-// resume decides about every job that an earlier run left.
+// resume decides about every job that an earlier run left, and ends the calls whose last chunk it had stored without
+// living to note that.
 func (m *Manager) resume(s *node.Step) {
+	for _, c := range inOrder(m.calls) {
+		m.finishIfComplete(s, c)
+	}
 	for _, j := range inOrder(m.jobs) {
 		switch {
 		case j.req == nil || !j.complete() && j.state != jobCalling:
