@@ -117,8 +117,8 @@ ok "no more than those chunks was sent again: $again bytes" test "$again" -lt $(
 say "      peak memory: a $(peak a), b $(peak b)"
 
 # A byte of every chunk that b has stored goes bad on its disk before the callee has read the body: b finds them, and
-# asks for them again.
-head -c $((40 << 20)) /dev/urandom >"$work/body"
+# asks for them again. What the sockets hold meanwhile, up to 36 MiB as Linux is set up, is sent as it was.
+head -c $((96 << 20)) /dev/urandom >"$work/body"
 a5=$(written a)
 kill -STOP "${pid[callee]}"
 curl -sS --max-time 3600 -o "$work/back" -T "$work/body" "$front/echo" >/dev/null &
@@ -131,5 +131,6 @@ done
 kill -CONT "${pid[callee]}"
 wait "$client"
 ok "bytes changed on the disk of b: the body comes back" cmp "$work/body" "$work/back"
-ok "what was damaged was sent again: $(($(written a) - a5)) bytes" test $(($(written a) - a5)) -gt $((50 << 20))
+again=$(($(written a) - a5 - (96 << 20)))
+ok "what was damaged was sent again: $again bytes" test "$again" -gt $((20 << 20))
 finish
