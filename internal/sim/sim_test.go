@@ -101,6 +101,22 @@ func TestSeedsThatFailedOnce(t *testing.T) {
 	}
 }
 
+// failedWithPacks are seeds of worlds with packs that once showed a defect.
+var failedWithPacks = []uint64{60, 964, 1166, 1173}
+
+func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
+	for _, seed := range failedWithPacks {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			p := NewPlan(seed)
+			if !p.Chunks {
+				t.Fatal("a world without packs")
+			}
+			check(t, Run(t, p))
+		})
+	}
+}
+
 func check(t *testing.T, r Report) {
 	t.Helper()
 	if v := r.Violation; v != nil {

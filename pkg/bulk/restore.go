@@ -45,6 +45,9 @@ func (p *Peer) restoreOwn(now time.Time, r Row) {
 	}
 	if r.State == Written {
 		k.written, k.probeAt = r.At, now.Add(restoredProbe)
+		if k.written.After(now) { // by a clock that was set back since: the pack would not be lost before it is that late again
+			k.written = now
+		}
 	}
 	p.packs[k.seq] = k
 	p.openBytes += k.size
