@@ -135,7 +135,7 @@ for where in a-out b-in b-out a-in; do
 done
 
 load_ends
-audit_outcomes='["right", "late", "outcome-uncertain", "connection-lost", "store-failed"]'
+audit_outcomes='["right", "late", "outcome-uncertain", "connection-lost", "store-failed", "storage-full"]'
 audit "disks"
 for s in a b mover; do end "$s"; done
 row "disks full, away, read-only" "state folders, outboxes, inboxes" "$(counts)" "$SECONDS s"

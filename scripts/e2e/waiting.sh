@@ -72,16 +72,16 @@ for id in held polled called streamed; do is "$id was executed once" "$(executed
 polled=$(accept k-polled)
 called=$(accept k-called -H "Hoft-Callback-Url: $hook")
 streamed=$(accept k-streamed)
-call -N "$front$state/$streamed/events" >"$work/stream" 2>/dev/null &
+call -N "$front$state/$streamed/events" >"$work/cut" 2>/dev/null &
 stream=$!
-ok "the stream begins" eventually 20 grep -q 'exchange.written' "$work/stream"
+ok "the stream begins" eventually 20 grep -q 'exchange.written' "$work/cut"
 crash a
 wait "$stream" || true
-last=$(sed -n 's/^id: //p' "$work/stream" | tail -n 1)
+last=$(sed -n 's/^id: //p' "$work/cut" | tail -n 1)
 is "nothing was answered before the kill" "$(executed k-polled) $(find "$work/hooks" -name "$called*" | wc -l)" "0 0"
 serve a
-call -N -H "Last-Event-ID: $last" "$front$state/$streamed/events" >"$work/stream.rest"
-is "the resumed stream goes on where it was cut, to the end" "$(cat "$work/stream" "$work/stream.rest" | sed -n 's/^event: exchange\.//p' | paste -sd' ')" \
+call -N -H "Last-Event-ID: $last" "$front$state/$streamed/events" >"$work/rest"
+is "the resumed stream goes on where it was cut, to the end" "$(cat "$work/cut" "$work/rest" | sed -n 's/^event: exchange\.//p' | paste -sd' ')" \
   "accepted queued written arrived calling answered completed"
 poll "$polled"
 is "the poll gets the true answer" "$(call "$front$state/$polled/response")" "$(truth k-polled)"
