@@ -90,8 +90,25 @@ step_vulnerabilities() {
   return $code
 }
 
+# The README's command. What all tests log and print is searched for what must never show there, as every end-to-end
+# test searches what its sites logged.
 step_test() {
-  go test ./...
+  local log secret='"(d|k|phs)" ?: ?"[A-Za-z0-9_-]{43}|PRIVATE KEY-|Bearer [A-Za-z0-9._~-]{24}'
+  grep -qE "$secret" <<<'{"kty":"OKP","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'
+  log=$(mktemp)
+  if ! go test -v ./... >"$log" 2>&1; then
+    grep -vE '^ *(=== |--- PASS|PASS$)|no test files' "$log"
+    rm "$log"
+    return 1
+  fi
+  grep '^ok' "$log"
+  if grep -nE "$secret" "$log"; then
+    echo 'a test logs or prints what must never show'
+    rm "$log"
+    return 1
+  fi
+  echo "no secret in $(wc -l <"$log") lines"
+  rm "$log"
 }
 
 # The simulation plays one event at a time, so there is nothing to race; it has a step of its own.
