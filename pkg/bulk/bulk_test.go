@@ -595,3 +595,18 @@ func TestQuota(t *testing.T) {
 		t.Error("what was asked for is refused")
 	}
 }
+
+// What was taken out and comes again is as new as any: it does not go with its old place.
+func TestRecent(t *testing.T) {
+	r := newRecent[int]()
+	r.add(-1)
+	r.remove(-1)
+	r.remove(-2)
+	for i := range maxOver - 1 {
+		r.add(i)
+	}
+	r.add(-1)
+	if gone, full := r.add(maxOver); !full || gone != 0 || !r.has(-1) || len(r.in) != maxOver {
+		t.Errorf("%d, %v went; %d are left", gone, full, len(r.in))
+	}
+}

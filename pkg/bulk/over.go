@@ -40,8 +40,13 @@ func (r *recent[T]) add(x T) (gone T, full bool) {
 	return gone, true
 }
 
-// remove takes x out; its place in the order stays.
-func (r *recent[T]) remove(x T) { delete(r.in, x) }
+// remove takes x out.
+func (r *recent[T]) remove(x T) {
+	if r.has(x) {
+		delete(r.in, x)
+		r.order = slices.DeleteFunc(r.order, func(y T) bool { return y == x })
+	}
+}
 
 // Forget drops what the peer announced for an exchange, and what is missed of it. The files of those packs, which may
 // come yet or once more, are removed unread. More may be announced for it; if not, see Over.
