@@ -3,11 +3,9 @@
 package dataapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"net"
 	"net/http"
 	"sync"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/config"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 	"github.com/hoft/hoft/pkg/ingress/callers"
 )
 
@@ -105,7 +104,7 @@ func New(o Options) (*Server, error) {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               hardHead,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     stdlog.New(logWriter{o.Log}, "", 0),
+		ErrorLog:                     httpproblem.ErrorLog(o.Log),
 	}
 	return s, nil
 }
@@ -138,17 +137,4 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	return s.http.Close()
-}
-
-// logWriter takes what net/http logs: broken handshakes and malformed requests, which clients can cause at will, and
-// panics, which nobody should. It quotes no request line.
-type logWriter struct{ log zerolog.Logger }
-
-func (w logWriter) Write(p []byte) (int, error) {
-	level := zerolog.DebugLevel
-	if bytes.HasPrefix(p, []byte("http: panic")) {
-		level = zerolog.ErrorLevel
-	}
-	w.log.WithLevel(level).Bytes("err", bytes.TrimSpace(p)).Msg("http server")
-	return len(p), nil
 }

@@ -2,12 +2,10 @@
 package ingress
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,6 +16,7 @@ import (
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/ingress/callers"
 )
@@ -108,7 +107,7 @@ func New(cfg config.Ingress, site string, peers map[string]identity.ID, caller e
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHead,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is for the callee
-		ErrorLog:                     stdlog.New(logWriter{log}, "", 0),
+		ErrorLog:                     httpproblem.ErrorLog(log),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
@@ -170,16 +169,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // connKey is where a request's context holds its connection.
 type connKey struct{}
-
-// logWriter takes what net/http logs: broken handshakes and malformed requests, which callers can cause at will, and
-// panics, which nobody should.
-type logWriter struct{ log zerolog.Logger }
-
-func (w logWriter) Write(p []byte) (int, error) {
-	level := zerolog.DebugLevel
-	if bytes.HasPrefix(p, []byte("http: panic")) {
-		level = zerolog.ErrorLevel
-	}
-	w.log.WithLevel(level).Bytes("err", bytes.TrimSpace(p)).Msg("http server")
-	return len(p), nil
-}

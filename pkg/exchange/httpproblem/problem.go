@@ -1,4 +1,5 @@
-// Package httpproblem writes problem details (RFC 9457) and explains their codes, the same way at every listener.
+// Package httpproblem is what every listener says in the same way: problem details (RFC 9457), what their codes mean, and the
+// errors that net/http logs.
 package httpproblem
 
 import (
