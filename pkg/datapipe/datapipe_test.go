@@ -34,19 +34,19 @@ func TestRangeMovesOnlyItsChunks(t *testing.T) {
 		{14 * mib, 6 * mib, 2*mib + 4096},
 	}
 	for _, s := range steps {
-		before := a.pipe.written()
+		before := a.written()
 		if got := b.read(m, s.off, s.n); !bytes.Equal(got, data[s.off:s.off+s.n]) {
 			t.Fatalf("%d bytes from %d are not the data", s.n, s.off)
 		}
-		if moved := a.pipe.written() - before; moved > s.most || s.most > 0 && moved == 0 {
+		if moved := a.written() - before; moved > s.most || s.most > 0 && moved == 0 {
 			t.Errorf("%d bytes from %d: %d bytes in the pipe, at most %d are needed", s.n, s.off, moved, s.most)
 		}
 	}
-	before := a.pipe.written()
+	before := a.written()
 	if !bytes.Equal(b.read(m, 0, int64(len(data))), data) {
 		t.Fatal("the whole is not the data")
 	}
-	if moved := a.pipe.written() - before; moved > 18*mib {
+	if moved := a.written() - before; moved > 18*mib {
 		t.Errorf("the rest took %d bytes", moved)
 	}
 	quiet(t, a, b)
@@ -80,11 +80,11 @@ func TestEvicted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	before := a.pipe.written()
+	before := a.written()
 	if !bytes.Equal(b.read(m, 1<<20, 2<<20), data[1<<20:3<<20]) {
 		t.Fatal("not the data")
 	}
-	if moved := a.pipe.written() - before; moved < 2<<20 || moved > 3<<20 {
+	if moved := a.written() - before; moved < 2<<20 || moved > 3<<20 {
 		t.Errorf("%d bytes moved for 2 MiB", moved)
 	}
 }
@@ -92,7 +92,7 @@ func TestEvicted(t *testing.T) {
 // A pipe that loses, cuts and damages packs.
 func TestBadPipe(t *testing.T) {
 	a, b := apart(t)
-	a.pipe.fate = func(n int, data []byte) ([]byte, bool) {
+	a.pipe.SetFate(func(n int, data []byte) ([]byte, bool) {
 		switch n % 5 {
 		case 0:
 			return data[:len(data)/2], false
@@ -104,7 +104,7 @@ func TestBadPipe(t *testing.T) {
 			data[3] ^= 1 // in the header of the first record
 		}
 		return data, false
-	}
+	})
 	a.start()
 	b.start()
 	data := randomBytes(20 << 20)
@@ -152,8 +152,8 @@ func TestRefusals(t *testing.T) {
 		a.start()
 		b.start()
 		problem(t, bring(b, datapipe.Request{Map: a.keep(randomBytes(1 << 20)), N: 10}), exchange.CodeDataMissing)
-		if a.pipe.written() != 0 || a.p.Stats().Refused != 1 {
-			t.Errorf("%d bytes written, %+v", a.pipe.written(), a.p.Stats())
+		if a.written() != 0 || a.p.Stats().Refused != 1 {
+			t.Errorf("%d bytes written, %+v", a.written(), a.p.Stats())
 		}
 	})
 	t.Run("too old", func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestPeerIsAway(t *testing.T) {
 	b.start()
 	var packs atomic.Int32
 	second := make(chan struct{})
-	a.pipe.fate = func(n int, data []byte) ([]byte, bool) {
+	a.pipe.SetFate(func(n int, data []byte) ([]byte, bool) {
 		if packs.Add(1) == 2 {
 			close(second)
 		}
@@ -209,7 +209,7 @@ func TestPeerIsAway(t *testing.T) {
 			data = data[:len(data)/2]
 		}
 		return data, false
-	}
+	})
 	a.start()
 	<-second // and again in the middle of it, both sides
 	a.crash()
@@ -282,7 +282,7 @@ func TestTogether(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := a.pipe.written(); n > 15<<20 {
+	if n := a.written(); n > 15<<20 {
 		t.Errorf("%d bytes moved for %d", n, len(data))
 	}
 	quiet(t, a, b)

@@ -1,14 +1,11 @@
 package datapipe_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +15,6 @@ import (
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/exchange"
-	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
@@ -44,7 +40,7 @@ type host struct {
 	allowed func(identity.ID) bool
 	most    int64       // Options.MaxFetch
 	kept    chan string // who had data kept here, and how much
-	pipe    badPipe
+	pipe    nodetest.BadPipe
 	m       *exchange.Manager
 	p       *datapipe.Pipe
 	n       *node.Node
@@ -53,40 +49,9 @@ type host struct {
 	down    bool
 }
 
-// badPipe counts what is put into the pipe, and does to packs what fate says; n counts them from 0.
-type badPipe struct {
-	node.Pipe
-	mu    sync.Mutex
-	packs int
-	bytes int64
-	fate  func(n int, data []byte) (_ []byte, lost bool)
-}
-
-func (p *badPipe) PutStream(ctx context.Context, name frame.Name, size int64, fill func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := fill(&b); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	n := p.packs
-	p.packs++
-	p.bytes += size
-	fate := p.fate
-	p.mu.Unlock()
-	data, lost := b.Bytes(), false
-	if fate != nil {
-		data, lost = fate(n, data)
-	}
-	if lost {
-		return nil
-	}
-	return p.Put(ctx, name, data)
-}
-
-func (p *badPipe) written() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.bytes
+func (h *host) written() int64 {
+	_, n := h.pipe.Count()
+	return n
 }
 
 func (h *host) start() {

@@ -29,12 +29,12 @@ func TestSend(t *testing.T) {
 	data := randomBytes(18 << 20)
 	m := a.keep(data)
 	b.read(m, 0, 10<<20)
-	before := a.pipe.written()
+	before := a.written()
 	report, err := send(t, a, m)
 	if err != nil || report != `{"size":18874368,"fetched":8388608,"until":"2033-05-18T03:33:20Z"}` {
 		t.Fatalf("%v, %s", err, report)
 	}
-	if moved := a.pipe.written() - before; moved > 9<<20 {
+	if moved := a.written() - before; moved > 9<<20 {
 		t.Errorf("%d bytes moved for 8 MiB", moved)
 	}
 	if kept := <-b.kept; kept != "site-a 18874368" {
@@ -43,9 +43,9 @@ func TestSend(t *testing.T) {
 	if !bytes.Equal(b.open(m, 0, int64(len(data))), data) {
 		t.Error("not the data")
 	}
-	before = a.pipe.written()
-	if report, err = send(t, a, m); err != nil || a.pipe.written() != before {
-		t.Errorf("the same again: %v, %s, %d bytes", err, report, a.pipe.written()-before)
+	before = a.written()
+	if report, err = send(t, a, m); err != nil || a.written() != before {
+		t.Errorf("the same again: %v, %s, %d bytes", err, report, a.written()-before)
 	}
 	short := chunk.Map{Cnt: []byte("abc")}
 	if report, err = send(t, a, short); err != nil || report != `{"size":3,"fetched":0,"until":"2033-05-18T03:33:20Z"}` {
@@ -80,12 +80,12 @@ func TestSendRefused(t *testing.T) {
 func TestSendOverARestart(t *testing.T) {
 	a, b := apart(t)
 	first := make(chan struct{})
-	a.pipe.fate = func(n int, data []byte) ([]byte, bool) {
+	a.pipe.SetFate(func(n int, data []byte) ([]byte, bool) {
 		if n == 1 {
 			close(first)
 		}
 		return data, false
-	}
+	})
 	a.start()
 	b.start()
 	data := randomBytes(25 << 20)
@@ -111,7 +111,7 @@ func TestSendOverARestart(t *testing.T) {
 	if !bytes.Equal(b.open(m, 0, int64(len(data))), data) {
 		t.Error("not the data")
 	}
-	if n := a.pipe.written(); n > 60<<20 {
+	if n := a.written(); n > 60<<20 {
 		t.Errorf("%d bytes written for %d", n, len(data))
 	}
 }

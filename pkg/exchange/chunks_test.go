@@ -14,54 +14,19 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
-	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/node/nodetest"
 )
 
-// badPipe does to packs what fate says: n counts them from 0.
-type badPipe struct {
-	node.Pipe
-	mu    sync.Mutex
-	packs int
-	bytes int64
-	fate  func(n int, data []byte) (_ []byte, lost bool)
-}
-
-func (p *badPipe) PutStream(ctx context.Context, name frame.Name, size int64, fill func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := fill(&b); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	n := p.packs
-	p.packs++
-	p.bytes += size
-	fate := p.fate
-	p.mu.Unlock()
-	data, lost := b.Bytes(), false
-	if fate != nil {
-		data, lost = fate(n, data)
-	}
-	if lost {
-		return nil
-	}
-	return p.Put(ctx, name, data)
-}
-
-func (p *badPipe) count() (packs int, written int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.packs, p.bytes
-}
-
-// bad puts a badPipe between a host and its folder, before the host is started.
-func bad(h *host, fate func(n int, data []byte) ([]byte, bool)) *badPipe {
-	p := &badPipe{fate: fate}
+// bad puts a bad pipe between a host and its folder, before the host is started.
+func bad(h *host, fate func(n int, data []byte) ([]byte, bool)) *nodetest.BadPipe {
+	p := &nodetest.BadPipe{}
+	p.SetFate(fate)
 	h.wrap = func(inner node.Pipe) node.Pipe { p.Pipe = inner; return p }
 	return p
 }
 
-func badPair(t *testing.T, up exchange.Upstreams, fateA, fateB func(n int, data []byte) ([]byte, bool)) (a, b *host, pa, pb *badPipe) {
+func badPair(t *testing.T, up exchange.Upstreams, fateA, fateB func(n int, data []byte) ([]byte, bool)) (a, b *host, pa, pb *nodetest.BadPipe) {
 	t.Helper()
 	a, b = apart(t, up)
 	pa, pb = bad(a, fateA), bad(b, fateB)
@@ -93,14 +58,14 @@ func TestLongBodies(t *testing.T) {
 			body = append(append(body[:3<<20:3<<20], "something else"...), body[3<<20:]...)
 			r = request(b, "PUT", "/2", body)
 		}
-		packs, before := pa.count()
-		_, back := pb.count()
+		packs, before := pa.Count()
+		_, back := pb.Count()
 		_, got := call(t, a, r)
 		if !bytes.Equal(got, body) {
 			t.Fatalf("round %d: %d bytes came back of %d, or not the same", round, len(got), len(body))
 		}
-		packsNow, after := pa.count()
-		_, backNow := pb.count()
+		packsNow, after := pa.Count()
+		_, backNow := pb.Count()
 		switch {
 		case round == 0 && (packsNow == packs || after-before < int64(len(body)) || after-before > int64(len(body))*101/100):
 			t.Errorf("first: %d packs, %d bytes", packsNow-packs, after-before)
@@ -136,13 +101,13 @@ func TestFreshChunks(t *testing.T) {
 	known(t, a, b)
 	body := randomBytes(1 << 20)
 	for range 2 {
-		_, before := pa.count()
+		_, before := pa.Count()
 		r := request(b, "POST", "/x", body)
 		r.Fresh, r.Fixed = true, true
 		if _, got := call(t, a, r); !bytes.Equal(got, body) {
 			t.Fatal("not the same")
 		}
-		if _, after := pa.count(); after-before < int64(len(body)) {
+		if _, after := pa.Count(); after-before < int64(len(body)) {
 			t.Errorf("%d bytes written of a fresh body", after-before)
 		}
 	}
@@ -212,7 +177,7 @@ func TestCrashInTheMiddleOfATransfer(t *testing.T) {
 			if err != nil || !bytes.Equal(got, body) || up.count("/x") != 1 {
 				t.Fatalf("%d bytes, %v, after %d calls", len(got), err, up.count("/x"))
 			}
-			if _, n := pa.count(); n > int64(len(body))*2 {
+			if _, n := pa.Count(); n > int64(len(body))*2 {
 				t.Errorf("%d bytes written for %d", n, len(body))
 			}
 		})
@@ -236,11 +201,11 @@ func TestEvictedChunks(t *testing.T) {
 			evicted = append(evicted, n)
 		}
 	}
-	_, before := pa.count()
+	_, before := pa.Count()
 	if _, got := call(t, a, request(b, "POST", "/x", body)); !bytes.Equal(got, body) {
 		t.Fatal("not the same")
 	}
-	if _, after := pa.count(); after-before < int64(len(body)) {
+	if _, after := pa.Count(); after-before < int64(len(body)) {
 		t.Errorf("%d bytes sent for %d that were evicted", after-before, len(body))
 	}
 	for _, n := range evicted {

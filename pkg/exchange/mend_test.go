@@ -56,7 +56,7 @@ func TestRequestGoesBadOnDisk(t *testing.T) {
 			if _, got := call(t, a, request(b, "POST", "/x", body)); !bytes.Equal(got, body) {
 				t.Fatalf("%d bytes came back of %d, or not the same", len(got), len(body))
 			}
-			if _, n := pa.count(); n < 2*int64(len(body)) {
+			if _, n := pa.Count(); n < 2*int64(len(body)) {
 				t.Errorf("%d bytes were sent of a body of %d, all of which was lost once", n, len(body))
 			}
 		})

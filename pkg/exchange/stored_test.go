@@ -51,9 +51,9 @@ func TestStoredBody(t *testing.T) {
 		if change != nil {
 			change(r)
 		}
-		_, before := pa.count()
+		_, before := pa.Count()
 		_, got := call(t, a, r)
-		_, after := pa.count()
+		_, after := pa.Count()
 		return got, after - before
 	}
 	got, moved := do(m, nil)
