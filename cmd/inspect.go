@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -12,8 +13,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/hoft/hoft/pkg/admin"
 	"github.com/hoft/hoft/pkg/admin/inspect"
 	"github.com/hoft/hoft/pkg/config"
+	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/site"
 	"github.com/hoft/hoft/pkg/store"
@@ -196,6 +199,9 @@ func (in *inspector) exchange(id uuid.UUID) error {
 	}
 	defer db.Close()
 	x, err := inspect.Call(in.context(), id, in.keys, db, in.opt)
+	if err == nil && x.RunsHere() {
+		x.Progress = in.progress(id)
+	}
 	switch {
 	case errors.Is(err, inspect.ErrUnknown):
 		return withExit(exitFailed, err)
@@ -205,6 +211,15 @@ func (in *inspector) exchange(id uuid.UUID) error {
 		return printJSON(in.cmd.OutOrStdout(), x)
 	}
 	return in.out.exchange(x)
+}
+
+// progress asks the site how far the body of an exchange is; nil: it does not run, or none is under way.
+func (in *inspector) progress(id uuid.UUID) *exchange.Transfer {
+	var row admin.ExchangeRow
+	if admin.Do(in.context(), in.dir, http.MethodGet, admin.PathExchanges+"/"+id.String(), &row) != nil {
+		return nil // the state has told the rest
+	}
+	return row.Transfer
 }
 
 func (in *inspector) context() context.Context { return in.cmd.Context() }

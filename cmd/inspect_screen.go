@@ -193,6 +193,9 @@ func (s *screen) exchange(x *inspect.Exchange) error {
 	for i := range x.Sides {
 		s.side(&x.Sides[i])
 	}
+	if x.Progress != nil {
+		s.progress(x.Progress)
+	}
 	for i := range x.Transfers {
 		s.transfer(&x.Transfers[i])
 	}

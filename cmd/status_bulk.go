@@ -17,7 +17,7 @@ func (s *screen) bulk(peers []admin.Peer) {
 }
 
 func bulkLine(b *admin.Bulk) string {
-	if b == nil || b.PacksWritten+b.ChunksReceived+b.ChunksSpared == 0 && b.QueuedBytes == 0 {
+	if b == nil || b.PacksWritten+b.ChunksReceived+b.ChunksSpared == 0 && b.QueuedBytes == 0 && b.Expected+b.Fetching == 0 {
 		return ""
 	}
 	var parts []string
@@ -40,6 +40,9 @@ func bulkLine(b *admin.Bulk) string {
 	}
 	if b.Expected > 0 {
 		add("%d announced and not here", b.Expected)
+	}
+	if b.Fetching > 0 {
+		add("%d asked for and not here", b.Fetching)
 	}
 	if b.PacksLost+b.PacksCut > 0 {
 		add("%d packs lost, %d cut or damaged", b.PacksLost, b.PacksCut)

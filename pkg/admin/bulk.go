@@ -12,7 +12,7 @@ func bulkOf(p *bulk.Peer, now time.Time) *Bulk {
 		return nil
 	}
 	v := p.View()
-	out := &Bulk{PackBytes: v.PackBytes, OpenPacks: v.OpenPacks, OpenBytes: v.OpenBytes, QueuedBytes: v.QueuedBytes, RateBps: v.Rate, Expected: v.Expected, Charged: v.ChargedFor,
+	out := &Bulk{PackBytes: v.PackBytes, OpenPacks: v.OpenPacks, OpenBytes: v.OpenBytes, QueuedBytes: v.QueuedBytes, RateBps: v.Rate, Expected: v.Expected, Fetching: v.Fetching, Charged: v.ChargedFor,
 		PacksWritten: v.PacksWritten, PacksSettled: v.PacksSettled, PacksLost: v.PacksLost, PacksCut: v.PacksCut, BytesWritten: v.BytesWritten,
 		ChunksSent: v.ChunksSent, ChunksResent: v.ChunksResent, ChunksSpared: v.ChunksSpared, BytesSpared: v.BytesSpared,
 		ChunksReceived: v.ChunksReceived, ChunksBad: v.ChunksBad, Probes: v.Probes, Wants: v.Wants, Fetches: v.Fetches, Spurious: v.Spurious}

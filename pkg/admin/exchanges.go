@@ -63,6 +63,8 @@ type ExchangeRow struct {
 	Expired  bool       `json:"expired,omitempty"`
 	ReplayOf string     `json:"replay_of,omitempty"`
 	Repeat   Repeat     `json:"repeat"`
+	// Transfer is how far a long body of a running exchange is; only from a site that runs.
+	Transfer *exchange.Transfer `json:"transfer,omitempty"`
 }
 
 // Repeat says whether an exchange may be made again without --force, and why.
@@ -74,7 +76,7 @@ type Repeat struct {
 func exchangeRow(st *exchange.State) ExchangeRow {
 	r := ExchangeRow{ID: st.ID.String(), State: st.State, Stage: st.Stage, Peer: st.Peer, Upstream: st.Upstream, Route: st.Route, Method: st.Method,
 		Target: exchange.CutTarget(st.Target), Owner: st.Owner, Caller: st.Client, Created: st.Created, Ended: timeOrNil(st.Ended), Deadline: timeOrNil(st.Deadline),
-		Status: st.Status, ReqBytes: st.ReqBytes, ResBytes: st.ResBytes, Expired: st.Expired}
+		Status: st.Status, ReqBytes: st.ReqBytes, ResBytes: st.ResBytes, Expired: st.Expired, Transfer: st.Transfer}
 	if st.Problem != nil {
 		r.Problem = st.Problem.Code
 	}

@@ -162,6 +162,7 @@ type Bulk struct {
 	RateBps     float64  `json:"rate_bps,omitempty"` // bytes per second, until the answer, of packs that were answered
 	LeftS       *float64 `json:"left_s,omitempty"`   // how long what is queued and in the pipe takes at that rate
 	Expected    int      `json:"expected_chunks"`    // announced by the peer, and not come
+	Fetching    int      `json:"fetching_chunks"`    // of stored data, asked of the peer, and not come
 	Charged     int64    `json:"charged_bytes"`      // of unfinished bodies of the peer in the store here, or announced; see chunks.peer_bytes
 
 	PacksWritten   uint64 `json:"packs_written"`

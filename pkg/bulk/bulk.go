@@ -205,6 +205,7 @@ type View struct {
 	OpenBytes   int64
 	QueuedBytes int64
 	Expected    int   // chunks that are announced and have not come
+	Fetching    int   // chunks of stored data that the peer was asked for, and have not come
 	ChargedFor  int64 // bytes that unfinished exchanges of the peer take of the store here, or are announced to
 	Oldest      time.Time
 	Rate        float64 // bytes per second that packs travelled at, until their answer; 0: not measured
@@ -212,7 +213,7 @@ type View struct {
 
 // View gives the present state.
 func (p *Peer) View() View {
-	v := View{Stats: p.stats, PackBytes: p.packSize(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected), ChargedFor: p.charged}
+	v := View{Stats: p.stats, PackBytes: p.packSize(), OpenPacks: len(p.packs), OpenBytes: p.openBytes, Expected: len(p.expected), Fetching: p.Fetching(), ChargedFor: p.charged}
 	if p.pace.known {
 		v.Rate = p.pace.through
 	}

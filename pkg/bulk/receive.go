@@ -192,6 +192,9 @@ func (p *Peer) AnnouncedFor(x ID) (chunks int, bytes int64) {
 	return chunks, bytes
 }
 
+// Expects says whether a chunk was announced and has not come.
+func (p *Peer) Expects(n chunk.Name) bool { return p.expected[n] > 0 }
+
 // need is the chunks of an exchange that a map names and that are not here.
 type need struct {
 	names map[chunk.Name]bool

@@ -44,6 +44,7 @@ type fetch struct {
 	asked   bool
 	got     int64 // bytes of data that came
 	here    int64 // bytes of data that are here, of whole chunks
+	seen    int64 // of all chunks of the range that the walk has met
 	length  int64 // bytes of the range
 
 	trip atomic.Int64 // round trip to the slowest peer that was asked, in nanoseconds
@@ -58,6 +59,7 @@ type wish struct {
 	hsh     chunk.Sum
 	len     int64
 	data    int64 // of them of the data itself: none for a node
+	again   int64 // bytes of data where it comes once more in the range
 	at      int   // place of the peer that was asked last
 	refused map[identity.ID]bool
 }
@@ -179,7 +181,11 @@ func (f *fetch) open(ctx context.Context, e *chunk.Entry) ([]chunk.Entry, error)
 // want has a chunk come if it is not here. It waits for the window.
 func (f *fetch) want(ctx context.Context, e *chunk.Entry) error {
 	name := e.Name()
-	if f.missing[name] != nil {
+	if w := f.missing[name]; w != nil {
+		if e.Lvl == 0 {
+			w.again += e.Len
+			f.seen += e.Len
+		}
 		return nil
 	}
 	f.p.o.Chunks.Pin(f.owner, []chunk.Name{name}) // before the look: what is here now stays
@@ -188,6 +194,7 @@ func (f *fetch) want(ctx context.Context, e *chunk.Entry) error {
 	if e.Lvl > 0 {
 		size, data = chunk.MaxChunk, 0 // of the node itself
 	}
+	f.seen += data
 	if f.p.o.Chunks.Holds(chunk.Record{Name: name, Hsh: e.Hsh}) {
 		f.here += data
 		return nil
@@ -222,6 +229,7 @@ func (f *fetch) flush() error {
 	}
 	ask, first := f.ask, !f.asked
 	f.ask, f.asks, f.asked = map[int][]bulk.Wish{}, 0, true
+	far := f.far()
 	return f.p.loop.Do(func(s *node.Step) {
 		for at, peer := range f.peers {
 			if len(ask[at]) > 0 {
@@ -233,7 +241,14 @@ func (f *fetch) flush() error {
 		if first {
 			f.p.Asked(s, f.id, s.Now)
 		}
+		f.p.Reached(f.id, far)
 	})
+}
+
+// far is how far the fetch is, as people see it; nodes of the map count as chunks.
+func (f *fetch) far() exchange.Transfer {
+	return exchange.Transfer{Chunks: len(f.names), Bytes: min(f.seen, f.length), Length: f.length,
+		ThereChunks: len(f.names) - len(f.missing), ThereBytes: min(f.here, f.length)}
 }
 
 // drain waits until no more than some bytes, and half of the chunks of a window, are missing.
@@ -287,12 +302,12 @@ func (f *fetch) hear() (moved bool, err error) {
 		delete(f.missing, n)
 		f.bytes -= w.len
 		f.got += w.data
-		f.here += w.data
+		f.here += w.data + w.again
 	}
 	if len(here) > 0 {
-		done := min(f.here, f.length)
+		far := f.far()
 		err = f.p.loop.Do(func(s *node.Step) {
-			f.p.Reached(f.id, done)
+			f.p.Reached(f.id, far)
 			for _, peer := range f.peers {
 				s.Satisfied(peer, f.id, here)
 			}

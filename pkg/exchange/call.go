@@ -25,10 +25,11 @@ type call struct {
 	earlier   bool         // a sending before the newest may have been written
 	ids       frame.Ranges // of the messages of the newest sending, where there was another: they may not be stored yet
 	stages    stageTimes
-	recorded  uint8 // stages whose events are stored, a bit each
-	slow      bool  // its stages are stored when it takes long, or were
-	transient bool  // what is stored for it goes at its end
-	local     bool  // work of this site, see Local
+	recorded  uint8     // stages whose events are stored, a bit each
+	slow      bool      // its stages are stored when it takes long, or were
+	transient bool      // what is stored for it goes at its end
+	local     bool      // work of this site, see Local
+	fetched   *Transfer // how far it is; nil: it has not told
 	stop      func()
 	client    unique.Handle[string]
 	hook      *hook // nil without a callback

@@ -35,7 +35,7 @@ func readOnce(c Chunks) chunk.Source {
 // inbound is a body that comes in parts: what has come, and which of its chunks have not.
 type inbound struct {
 	have    frame.Ranges // bytes whose part came, as closed intervals
-	missing map[chunk.Name]struct{}
+	missing map[chunk.Name]awaited
 	names   []chunk.Name // of all its chunks
 	size    int64        // bytes of it that came in messages, repeated ones too
 }
@@ -109,7 +109,7 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 	s.Hold(peer, id, held(entries, names, missing))
 	in.names = append(in.names, names...)
 	in.add(b.Offset, size)
-	m.needChunks(s, peer, id, in, missing)
+	m.needChunks(s, peer, id, in, awaitedOf(entries, names, missing))
 	return size, nil
 }
 
@@ -135,18 +135,21 @@ func held(entries []chunk.Entry, names, missing []chunk.Name) (recs []chunk.Reco
 }
 
 // needChunks has missing chunks waited for, and asked for if they do not come by themselves.
-func (m *Manager) needChunks(s *node.Step, peer identity.ID, id ID, in *inbound, missing []chunk.Name) {
+func (m *Manager) needChunks(s *node.Step, peer identity.ID, id ID, in *inbound, missing map[chunk.Name]awaited) {
 	if len(missing) == 0 {
 		return
 	}
 	if in.missing == nil {
-		in.missing = map[chunk.Name]struct{}{}
+		in.missing = map[chunk.Name]awaited{}
 	}
-	for _, n := range missing {
-		in.missing[n] = struct{}{}
+	names := make([]chunk.Name, 0, len(missing))
+	for n, a := range missing {
+		names = append(names, n)
+		a.add(in.missing[n])
+		in.missing[n] = a
 	}
 	m.awaiting[id] = in
-	s.Need(peer, id, missing)
+	s.Need(peer, id, names)
 }
 
 // letGo ends what is awaited and pinned of an incoming body, of an exchange that is over.

@@ -58,11 +58,13 @@ func (m *Manager) Asked(s *node.Step, id ID, at time.Time) {
 	}
 }
 
-// Reached notes how many bytes of data are here.
-func (m *Manager) Reached(id ID, n int64) {
+// Reached notes how far the work is: what of its data is known to be there to be fetched, and what of it is here.
+func (m *Manager) Reached(id ID, t Transfer) {
 	if c := m.calls[id]; c != nil && c.local {
 		c.have = nil
-		c.add(0, n)
+		c.add(0, t.ThereBytes)
+		t.Body = BodyData
+		c.fetched = &t
 	}
 }
 

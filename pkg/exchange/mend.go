@@ -15,6 +15,7 @@ const maxMends = 3
 // mending waits for a chunk that was here and is not any more as it was.
 type mending struct {
 	rec  chunk.Record
+	len  int64 // of its content
 	done chan error
 }
 
@@ -24,7 +25,7 @@ var errNotMended = errors.New("a part of the body went bad on the disk of this s
 // mend returns when a chunk of a body that is on its way is here, or will never be. One that was here, and can no longer
 // be read, is asked for again: its sender keeps the chunks of a body until the exchange has ended.
 func (m *Manager) mend(ctx context.Context, peer identity.ID, id ID, e *chunk.Entry) error {
-	w := &mending{rec: chunk.Record{Name: e.Name(), Hsh: e.Hsh}, done: make(chan error, 1)}
+	w := &mending{rec: chunk.Record{Name: e.Name(), Hsh: e.Hsh}, len: e.Len, done: make(chan error, 1)}
 	if err := m.loop.Do(func(s *node.Step) { m.startMending(s, peer, id, w) }); err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (m *Manager) wantAgain(s *node.Step, peer identity.ID, id ID, in *inbound, 
 	}
 	m.cfg.Log.Warn().Stringer("exchange", id).Str("peer", m.cfg.Peers[peer]).Stringer("chunk", w.rec.Name).
 		Msg("a stored chunk can no longer be read; asking for it again")
-	m.needChunks(s, peer, id, in, []chunk.Name{w.rec.Name})
+	m.needChunks(s, peer, id, in, map[chunk.Name]awaited{w.rec.Name: {1, w.len}})
 }
 
 // incoming gives the body that a peer sends for an unfinished exchange, nil if there is none.

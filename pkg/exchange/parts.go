@@ -9,6 +9,17 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
+// PartChunks gives the chunks that a stored part of a body lies in, none where the part is its message's own. What it gives has
+// the keys of those chunks.
+func PartChunks(data []byte) ([]chunk.Entry, error) {
+	d, err := decodeLoose[bodyData](data)
+	if err != nil || d.Map == nil {
+		return nil, err
+	}
+	entries, _, err := entriesOf(d)
+	return entries, err
+}
+
 // partsBody reads the stored parts of a body in order, those that lie in chunks too.
 type partsBody struct {
 	ctx     context.Context

@@ -215,7 +215,7 @@ type State struct {
 	Keyed    bool // the caller sent an Idempotency-Key
 	Expired  bool // request and answer are deleted
 	ReplayOf ID   // the exchange that it repeats; zero: none
-	// Transfer is how far a long body of a running call is on its way to the peer; nil: there is none.
+	// Transfer is how far a long body of a running call is on its way; nil: none is.
 	Transfer *Transfer
 	// Local says that there is no answer to ask for: stored data was fetched.
 	Local bool

@@ -134,7 +134,7 @@ type metadataJSON struct {
 	Upstream string               `json:"upstream"`
 	Method   string               `json:"method"`
 	Stages   map[string]time.Time `json:"stages,omitzero"`
-	Transfer *exchange.Transfer   `json:"transfer,omitzero"` // of a long body on its way to the peer
+	Transfer *exchange.Transfer   `json:"transfer,omitzero"` // of a long body on its way
 }
 
 type bytesJSON struct {

@@ -28,6 +28,8 @@ type Exchange struct {
 	Told     []Callback `json:"callbacks,omitempty"`
 	// Transfers is what of its long bodies is on its way.
 	Transfers []Transfer `json:"transfers"`
+	// Progress is how far the body of a running call is, by the word of the site that made it; nil where that does not run.
+	Progress *exchange.Transfer `json:"progress,omitempty"`
 }
 
 // Callback is a message to a receiver outside.
@@ -179,6 +181,11 @@ func sideOf(r store.Exchange, k *Keys, o Options) Side {
 		s.Title, s.Mend = kind.Title, kind.Mend
 	}
 	return s
+}
+
+// RunsHere says whether a caller's exchange is under way, so that a running site can say more of it.
+func (x *Exchange) RunsHere() bool {
+	return slices.ContainsFunc(x.Sides, func(s Side) bool { return s.Role == "ingress" && s.State == exchange.StateRunning })
 }
 
 // stagesOf reads stage times, the earliest first.

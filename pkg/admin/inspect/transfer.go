@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
@@ -17,10 +18,12 @@ import (
 type Transfer struct {
 	Way  string `json:"way"` // out: this site sends them; in: the peer does
 	Peer Party  `json:"peer"`
-	// Chunks and Bytes are all that is stored here to be sent, or was announced and has not come.
+	// Chunks and Bytes are all that is stored here to be sent; of what comes, all that was announced, or named by parts of
+	// the body that came.
 	Chunks int   `json:"chunks"`
 	Bytes  int64 `json:"bytes"`
-	// There is what the peer is known to hold, InPipe what lies in packs that it has not answered; of what is sent.
+	// There is what the receiving site is known to hold, InPipe what lies in packs that were announced and have not been
+	// answered; of what comes, what of them is not here.
 	ThereChunks  int        `json:"there_chunks"`
 	ThereBytes   int64      `json:"there_bytes"`
 	InPipeChunks int        `json:"in_pipe_chunks"`
@@ -44,10 +47,11 @@ type Bulk interface {
 	Packs(ctx context.Context, peer identity.ID) ([]store.Pack, error)
 	Offers(ctx context.Context, peer identity.ID) ([]store.Offer, error)
 	Held(ctx context.Context, peer identity.ID, n int) ([][16]byte, error)
+	FindChunks(ctx context.Context, names []chunk.Name) ([]chunk.Row, error)
 }
 
 // addTransfers adds what of a call's bodies is on its way to or from the peers of its sides.
-func (x *Exchange) addTransfers(ctx context.Context, id exchange.ID, peers []identity.ID, k *Keys, db Bulk, now time.Time) error {
+func (x *Exchange) addTransfers(ctx context.Context, id exchange.ID, peers []identity.ID, k *Keys, db Calls, now time.Time) error {
 	for _, peer := range peers {
 		packs, err := db.Packs(ctx, peer)
 		if err != nil {
@@ -57,16 +61,24 @@ func (x *Exchange) addTransfers(ctx context.Context, id exchange.ID, peers []ide
 		if err != nil {
 			return err
 		}
-		in := &Transfer{Way: "in", Packs: []PackFile{}}
+		in := newIncoming()
+		if x.runs() {
+			if err := in.named(ctx, id, peer, db); err != nil {
+				return err
+			}
+		}
 		for _, p := range packs {
-			if p.Exchange != id {
+			if p.Exchange != id && p.Exchange != exchange.Beside(id) {
 				continue
 			}
 			if err := noteRow(k, peer, &p, out, in); err != nil {
 				return err
 			}
 		}
-		for _, t := range []*Transfer{out, in} {
+		if err := in.look(ctx, db); err != nil {
+			return err
+		}
+		for _, t := range []*Transfer{out, &in.Transfer} {
 			if t.Chunks == 0 {
 				continue
 			}
@@ -76,6 +88,11 @@ func (x *Exchange) addTransfers(ctx context.Context, id exchange.ID, peers []ide
 		}
 	}
 	return nil
+}
+
+// runs says whether the call is under way in any role.
+func (x *Exchange) runs() bool {
+	return slices.ContainsFunc(x.Sides, func(s Side) bool { return s.State == exchange.StateRunning })
 }
 
 func (x *Exchange) begun() time.Time {
@@ -95,7 +112,7 @@ func outgoing(ctx context.Context, id exchange.ID, peer identity.ID, db Bulk) (*
 	held := map[chunk.Name]bool{}
 	seen := map[chunk.Name]bool{}
 	for _, o := range offers {
-		if o.Exchange != id {
+		if o.Exchange != id && o.Exchange != exchange.Beside(id) {
 			continue
 		}
 		if len(seen) == 0 {
@@ -128,7 +145,7 @@ func outgoing(ctx context.Context, id exchange.ID, peer identity.ID, db Bulk) (*
 }
 
 // noteRow adds a pack of either direction.
-func noteRow(k *Keys, peer identity.ID, p *store.Pack, out, in *Transfer) error {
+func noteRow(k *Keys, peer identity.ID, p *store.Pack, out *Transfer, in *incoming) error {
 	if bulk.RowState(p.State) == bulk.Settled {
 		return nil
 	}
@@ -153,8 +170,9 @@ func noteRow(k *Keys, peer identity.ID, p *store.Pack, out, in *Transfer) error 
 		return nil
 	}
 	f.Name = name.String()
-	in.Chunks += len(recs)
-	in.Bytes += f.Bytes
+	for _, r := range recs {
+		in.chunks[r.Name] = expected{hsh: r.Hsh, len: r.Len, announced: true}
+	}
 	in.Packs = append(in.Packs, f)
 	return nil
 }
