@@ -65,7 +65,7 @@ type Plan struct {
 	PutFail       float64
 	SkewMost      time.Duration // clocks differ by up to this from the beginning
 	Veteran       bool          // the sites have spoken for long before the run begins
-	SlowCommits   bool
+	SlowCommits   float64       // of commits, which take up to 300 ms
 	CalleesBreak  bool
 	CallersLeave  bool
 	Deadlines     bool
@@ -131,7 +131,12 @@ func (p *Plan) drawPipe(r *rand.Rand) {
 	default: // a courier
 		p.Delay, p.DelayMax, p.Gap, p.Heartbeat = 4*time.Hour, 48*time.Hour, 30*time.Minute, 24*time.Hour
 	}
-	p.SlowCommits, p.Expires = r.IntN(4) == 0, p.DelayMax <= 2*time.Second
+	if r.IntN(4) == 0 {
+		if p.SlowCommits = 0.2; p.Seed%2 == 1 {
+			p.SlowCommits = 1
+		}
+	}
+	p.Expires = p.DelayMax <= 2*time.Second
 }
 
 // drawLimits makes the bounds small in some runs, so that they are reached.

@@ -288,7 +288,7 @@ func (p *proc) later(lo, hi time.Duration, fn func()) {
 func (p *proc) commit(c *node.Commit) {
 	w := p.w
 	most := 2 * time.Millisecond
-	if w.plan.SlowCommits && w.chance(0.2) {
+	if w.chance(w.plan.SlowCommits) {
 		most = 300 * time.Millisecond
 	}
 	p.later(50*time.Microsecond, most, func() {

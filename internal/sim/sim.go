@@ -43,7 +43,9 @@ type Report struct {
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them
 	Crashes    int
-	Disasters  int // state lost, set back or doubled
+	Disasters  int    // state lost, set back or doubled
+	Sent       uint64 // messages written where nothing was disturbed, once round trips were known
+	Again      uint64 // of them, those that were written again
 	Simulated  time.Duration
 	Violation  *Violation // nil: everything held
 	Log        []string   // the last events, with Plan.Verbose

@@ -87,7 +87,7 @@ func (l *Link) Snapshot() State {
 	l.fresh = nil
 	l.stagingSeen.Union(l.freshSeen)
 	l.freshSeen = nil
-	l.stagedBase = l.peerBase
+	l.stagedBase, l.stagedTop = l.peerBase, l.top
 	l.stagedElicit = l.stagedElicit || l.elicited
 	l.elicited = false
 	l.dirty, l.urgent, l.owed = false, false, false
@@ -110,6 +110,9 @@ func (l *Link) Committed(now time.Time, st State) {
 	trimLow(&l.untold, keptSeen)
 	trimLow(&l.stored, keptSeen)
 	l.stagingSeen = nil
+	if l.stagedTop > l.durableTop.seq {
+		l.durableTop = topFile{seq: l.stagedTop, at: now}
+	}
 	if l.stagedElicit {
 		l.stagedElicit = false
 		l.askAck(now)

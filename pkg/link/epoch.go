@@ -57,7 +57,8 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	l.st.Contig, l.st.OOO, l.st.PeerBase, l.st.PeerLast = 0, nil, 0, 0
 	l.fresh, l.staging, l.freshSeen, l.stagingSeen, l.stored = nil, nil, nil, nil, nil
 	l.untold = nil
-	l.cuts, l.top, l.topAt, l.full, l.peerFull = nil, 0, now, false, false
+	l.cuts, l.top, l.stagedTop, l.full, l.peerFull = nil, 0, 0, false, false
+	l.durableTop = topFile{at: now}
 	l.peerBase, l.stagedBase = 0, 0
 	l.st.PeerRun, l.fork = frame.Run{}, false
 	l.voidSent()

@@ -189,10 +189,11 @@ type Link struct {
 	stored         frame.Ranges // file numbers handled whole and durable, newest ranges
 	untold         frame.Ranges // of them, those that the peer is not known to know of
 	cuts           []frame.Cut
-	top            uint64
-	topAt          time.Time
-	peerBase       uint64 // the newest base of the peer
-	stagedBase     uint64 // the same in the commit under way
+	top            uint64  // the highest file handled
+	durableTop     topFile // the same of what is durable: what the peer is told
+	stagedTop      uint64  // the same in the commit under way
+	peerBase       uint64  // the newest base of the peer
+	stagedBase     uint64  // the same in the commit under way
 	full           bool
 	touched        [frame.MaxOOO]uint64 // ids that came last, in a ring
 	nextTouched    int
@@ -290,7 +291,7 @@ func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
 	l.committed, l.lastSmall = l.st.LastID, l.st.LastID
 	l.stored, l.untold = l.st.Seen.Clone(), l.st.Seen.Clone()
 	l.top, _ = l.stored.Max()
-	l.topAt = now
+	l.durableTop = topFile{seq: l.top, at: now, told: true}
 	l.rtt = newRTT(l.cfg.InitialRTT, l.st.SRTT, l.st.RTTVar)
 	l.loss = newLoss()
 	l.size = newSizes(l.cfg, st.Learned)

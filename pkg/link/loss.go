@@ -74,21 +74,23 @@ type writtenAt struct {
 	seq  uint64
 	at   time.Time
 	told told
+	asks bool // an ack is due for it
 	seen bool // reported as such
 	cut  bool // likewise
 }
 
 func newLoss() loss { return loss{threshold: packetThreshold, factor: 9.0 / 8} }
 
-func (s *loss) wrote(seq uint64, at time.Time, t told) {
-	s.written[s.next] = writtenAt{seq: seq, at: at, told: t}
+func (s *loss) wrote(seq uint64, at time.Time, t told, asks bool) {
+	s.written[s.next] = writtenAt{seq: seq, at: at, told: t, asks: asks}
 	s.next = (s.next + 1) % len(s.written)
 }
 
-func (s *loss) at(seq uint64) (time.Time, bool) {
+// asked gives when a file was written for which the peer owes an ack. Others are no measure: the peer takes its time.
+func (s *loss) asked(seq uint64) (time.Time, bool) {
 	for _, w := range s.written {
 		if w.seq == seq {
-			return w.at, true
+			return w.at, w.asks
 		}
 	}
 	return time.Time{}, false
@@ -104,7 +106,7 @@ func (s *loss) heard() { s.backoff = 0 }
 // feedback applies what the peer says about our files.
 func (l *Link) feedback(now time.Time, x *frame.Rx) {
 	if x.Top > l.loss.topSeen {
-		if at, ok := l.loss.at(x.Top); ok {
+		if at, ok := l.loss.asked(x.Top); ok {
 			l.rtt.sample(now.Sub(at) - time.Duration(x.Dly)*time.Millisecond)
 		}
 		l.loss.topSeen = x.Top

@@ -94,6 +94,7 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		l.unheard(now, l.repeated)
 		l.repeated = 0
 		l.askAck(now)
+		l.elicited, l.owed = true, true // its file is a measure of the round trip
 	}
 	l.detectLost(now)
 	return out
@@ -136,7 +137,7 @@ func (l *Link) handled(now time.Time, in File) {
 		if l.top != 0 && in.Seq != l.top+1 {
 			l.urgentAck = true // a gap: the sender wants to know early
 		}
-		l.top, l.topAt = in.Seq, now
+		l.top = in.Seq
 	}
 }
 
@@ -257,15 +258,30 @@ func (l *Link) noteTold(seen frame.Ranges) {
 
 // rx says which files came.
 func (l *Link) rx(now time.Time, t told) *frame.Rx {
-	x := &frame.Rx{Top: l.top, Seen: t.seen, Cut: t.cuts}
-	seen := l.stored
-	if m, ok := seen.Max(); ok {
-		x.Top = max(x.Top, m)
-	}
-	if l.top != 0 {
-		x.Dly = max(now.Sub(l.topAt).Milliseconds(), 0)
+	top := &l.durableTop
+	x := &frame.Rx{Top: top.seq, Seen: t.seen, Cut: t.cuts}
+	if top.seq != 0 {
+		x.Dly = max((now.Sub(top.at) - top.late).Milliseconds(), 0)
 	}
 	return x
+}
+
+// topFile is the highest file of the peer whose effects are durable. The peer measures its round trip by what it hears of
+// it, less the time that was waited on purpose: from when it was durable to when its ack was due. That a commit or a
+// write takes long is part of the round trip; else a peer of a slow disk would take for lost what merely waits for it.
+type topFile struct {
+	seq  uint64
+	at   time.Time     // when it became durable
+	told bool          // in some frame
+	late time.Duration // how long after it was due the first frame that told it was made
+}
+
+// tell notes that a frame is made that tells of it, for which an ack was due; zero: none was.
+func (f *topFile) tell(now, due time.Time) {
+	if !f.told && !due.IsZero() && now.After(due) {
+		f.late = min(now.Sub(due), now.Sub(f.at))
+	}
+	f.told = true
 }
 
 // askAck makes an ack due: with the next frame, or by itself after AckDelay.

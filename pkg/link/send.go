@@ -95,6 +95,7 @@ func (l *Link) Next(now time.Time) *Frame {
 	w := &pendingWrite{f: f, items: take, hello: helloDue, acks: !l.ackDue.IsZero(), answer: l.answerDue}
 	fr := &Frame{Seq: f.seq}
 	w.told = l.telling()
+	l.durableTop.tell(now, l.ackDue)
 	fr.Lines, w.nonce = l.lines(now, f.seq, take, helloDue, w.told)
 	f.answers = w.acks
 	for _, x := range take {
@@ -253,7 +254,7 @@ func (l *Link) Wrote(now time.Time, size int64, err error) {
 	f.at, f.size = now, size
 	l.size.wrote(f.seq, size, w.bytes)
 	l.lastWrite = now
-	l.loss.wrote(f.seq, now, w.told)
+	l.loss.wrote(f.seq, now, w.told, len(w.items) > 0 || f.hello)
 	l.stats.FilesWritten++
 	l.stats.BytesWritten += uint64(size)
 	l.changes.Sent = append(l.changes.Sent, SentFile{Seq: f.seq, Nonce: w.nonce, At: now, IDs: f.ids, Size: size})

@@ -150,8 +150,8 @@ func (l *Link) SetHeld(messages, bytes int64) { l.held = counts{messages, bytes}
 // ahead is of a clock that was set back since; waiting for it would lock the link up for as long.
 // To be called before Load, in ascending order of seq.
 func (l *Link) RestoreFile(s SentFile) {
-	if s.At.After(l.topAt) { // the time of the start, until a file comes
-		s.At = l.topAt
+	if start := l.durableTop.at; s.At.After(start) { // the time of the start, until a file comes
+		s.At = start
 	}
 	if s.Seq < l.st.Epoch*frame.SeqPerEpoch { // of a life that is over: the peer would not hear it
 		l.changes.SentReplaced.Add(s.Seq, s.Seq)
