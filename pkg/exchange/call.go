@@ -37,11 +37,12 @@ type call struct {
 	deadline int64
 	attempt  int // of the response being received
 	head     *resData
-	inbound          // of the response body
-	inline   int64   // bytes that came with the head
-	total    int64   // -1 until the last part came
-	waiter   *waiter // nil when nobody waits
-	content  int64   // bytes stored for it; -1 where that must be counted
+	broken   *abortData // the answer broke off, and its head has yet to come
+	inbound             // of the response body
+	inline   int64      // bytes that came with the head
+	total    int64      // -1 until the last part came
+	waiter   *waiter    // nil when nobody waits
+	content  int64      // bytes stored for it; -1 where that must be counted
 }
 
 // created is when the call was accepted.
@@ -115,6 +116,10 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if !r.More {
 		c.total = c.inline
 	}
+	if c.broken != nil {
+		m.breakOffHere(s, c, c.broken)
+		return nil, nil
+	}
 	m.unbound(s, c)
 	m.finishIfComplete(s, c)
 	return &node.Keep{Exchange: c.id, Attempt: r.Attempt, Size: c.inline, Part: r.More}, nil
@@ -158,7 +163,7 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 		return true
 	}
 	m.dropBody(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
-	c.attempt, c.head, c.inbound, c.total, c.inline, c.content = attempt, nil, inbound{}, -1, 0, -1
+	c.attempt, c.head, c.broken, c.inbound, c.total, c.inline, c.content = attempt, nil, nil, inbound{}, -1, 0, -1
 	s.Store().DropInboxExchange(c.id, attempt)
 	if c.waiter != nil {
 		c.waiter.restart()
@@ -269,26 +274,37 @@ func (m *Manager) finishIfComplete(s *node.Step, c *call) {
 	m.end(s, c, StateSucceeded, nil)
 }
 
-// onAbort ends an answer that the far side broke off, or drops a request that its caller broke off.
-func (m *Manager) onAbort(s *node.Step, d *node.Delivery) error {
+// onAbort ends an answer that the far side broke off, or drops a request that its caller broke off. The head of an
+// answer was sent before: it is waited for, so that its caller sees the same whichever comes first.
+func (m *Manager) onAbort(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	a, err := decode[abortData](d.Data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := m.calls[a.Exchange]
 	switch {
 	case c == nil && a.Attempt == 0:
 		m.dropRequest(s, d.Peer, a.Exchange, nil)
-		return nil
+		return nil, nil
 	case c == nil: // of an answer to a call that has ended: what is stored of it stays
 		m.dropped.Add(1)
-		return nil
+		return nil, nil
 	}
 	if c.peer != d.Peer || !m.attempt(s, c, a.Attempt) {
-		return nil
+		return nil, nil
 	}
+	if a.Attempt > 0 && c.head == nil {
+		c.broken = a
+		c.stored(d, true)
+		return &node.Keep{Exchange: c.id, Attempt: a.Attempt, Part: true}, nil
+	}
+	m.breakOffHere(s, c, a)
+	return nil, nil
+}
+
+// breakOffHere ends a call whose answer broke off.
+func (m *Manager) breakOffHere(s *node.Step, c *call, a *abortData) {
 	m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: a.Reason})
-	return nil
 }
 
 // onStage notes how far the far side got.
@@ -376,7 +392,7 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 		}
 		written := c.mayBeWritten(l)
 		switch {
-		case c.head != nil:
+		case c.head != nil || c.broken != nil:
 			m.fail(s, c, Problemf(CodeCalleeBroken, "the far site lost its state in the middle of its answer"))
 		case c.canceling() && (!written || Safe(c.method)):
 			m.withdraw(s, c)
@@ -392,15 +408,21 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 
 // OwnReset implements node.Handler: this site was set back to an older state, or runs twice. An answer that came
 // meanwhile is gone here and, acked, at the peer as well. So the peer is asked again, under a higher attempt, and
-// decides by what it remembers (PROTOCOL "Epochs"); a request that was not acked goes out again by itself.
+// decides by what it remembers (PROTOCOL "Epochs"); a request of which nothing was acked goes out again by itself. Of one
+// of which some was, that may have been for a message of the forgotten life with the same id.
 func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 	m.doubt(s, peer)
 	m.dropAnswers(s, peer) // void at the peer, and what it no longer needs it said to the life that is gone
 	held := func(r store.Out) bool {
-		return r.Kind == frame.KindReq && r.Acked.IsZero() && s.Link(peer).Holds(r.ID)
+		return r.Acked.IsZero() && s.Link(peer).Holds(r.ID)
 	}
 	for _, c := range inOrder(m.calls) {
-		if c.peer == peer && !c.local && !slices.ContainsFunc(m.rows(c), held) {
+		if c.peer != peer || c.local {
+			continue
+		}
+		rows := newest(m.rows(c))
+		asks := slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindReq && held(r) })
+		if !asks || slices.ContainsFunc(rows, func(r store.Out) bool { return !held(r) }) {
 			m.sendAgain(s, c)
 		}
 	}

@@ -277,7 +277,7 @@ func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	case frame.KindBody:
 		return m.onBody(s, d)
 	case frame.KindAbort:
-		return nil, m.onAbort(s, d)
+		return m.onAbort(s, d)
 	case frame.KindCancel:
 		return nil, m.onCancel(s, d)
 	case frame.KindStage:

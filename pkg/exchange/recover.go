@@ -208,7 +208,7 @@ func (c *call) recoverPart(r store.In) {
 		return
 	}
 	if r.Attempt > c.attempt {
-		c.attempt, c.head, c.inbound, c.total = r.Attempt, nil, inbound{}, -1
+		c.attempt, c.head, c.broken, c.inbound, c.total = r.Attempt, nil, nil, inbound{}, -1
 	}
 	switch r.Kind {
 	case frame.KindRes:
@@ -221,6 +221,10 @@ func (c *call) recoverPart(r store.In) {
 	case frame.KindBody:
 		if d, err := decode[bodyData](r.Data); err == nil && d.Total != nil {
 			c.total = *d.Total
+		}
+	case frame.KindAbort:
+		if d, err := decode[abortData](r.Data); err == nil {
+			c.broken = d
 		}
 	}
 	c.add(r.Offset, r.Size)

@@ -155,12 +155,13 @@ func (w *waiter) passedOn() bool {
 	return w.taken
 }
 
-// awaitHead waits for the head or the end.
+// awaitHead waits for the head or the end. Of an answer that broke off behind its head the head comes first, however
+// close the end was behind it: the caller sees what the callee did.
 func (w *waiter) awaitHead(ctx context.Context) (*Response, error) {
 	for {
 		w.mu.Lock()
 		switch {
-		case w.ended && w.problem != nil:
+		case w.ended && w.problem != nil && (w.head == nil || w.problem.Code != CodeCalleeBroken):
 			p := w.problem
 			w.mu.Unlock()
 			return nil, p

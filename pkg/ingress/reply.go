@@ -143,6 +143,7 @@ func (o *reply) send() error {
 		_ = ctl.Flush() // the head is not to wait for a first byte that may come late
 	}
 	if err := o.copy(ctl); err != nil {
+		_ = ctl.Flush() // the head at least; the caller may have gone
 		return err
 	}
 	if o.resp.Length >= 0 {
