@@ -76,28 +76,29 @@ func echo(r *exchange.Request, body []byte) *exchange.Response {
 
 // host is one site on its own disk in memory; it can be stopped and started again.
 type host struct {
-	t      *testing.T
-	self   *identity.Site
-	peer   *identity.Peer
-	db     *store.Mem
-	out    *pipe.MemFolder
-	in     *pipe.MemFolder
-	up     exchange.Upstreams
-	chunks *nodetest.Chunks
-	secret chunk.Secret
-	keep   time.Duration // Config.Remember; 0: an hour
-	settle time.Duration // pipe.Options.Settle; 0: 5 s
-	wrap   func(node.Pipe) node.Pipe
-	pack   int64         // bulk.Config.PackBytes
-	ttl    time.Duration // Config.TTL; 0: an hour
-	flight exchange.Flight
-	quota  bulk.Config   // its ExchangeBytes and PeerBytes
-	wait   time.Duration // Config.FullPatience
-	signed bool          // the link is in signed mode
-	m      *exchange.Manager
-	n      *node.Node
-	cancel context.CancelFunc
-	done   chan error
+	t        *testing.T
+	self     *identity.Site
+	peer     *identity.Peer
+	db       *store.Mem
+	out      *pipe.MemFolder
+	in       *pipe.MemFolder
+	up       exchange.Upstreams
+	chunks   *nodetest.Chunks
+	secret   chunk.Secret
+	keep     time.Duration // Config.Remember; 0: an hour
+	settle   time.Duration // pipe.Options.Settle; 0: 5 s
+	wrap     func(node.Pipe) node.Pipe
+	pack     int64         // bulk.Config.PackBytes
+	ttl      time.Duration // Config.TTL; 0: an hour
+	flight   exchange.Flight
+	quota    bulk.Config   // its ExchangeBytes and PeerBytes
+	wait     time.Duration // Config.FullPatience
+	ackDelay time.Duration // link.Config.AckDelay; 0: as usual
+	signed   bool          // the link is in signed mode
+	m        *exchange.Manager
+	n        *node.Node
+	cancel   context.CancelFunc
+	done     chan error
 }
 
 func (h *host) start() {
@@ -134,7 +135,7 @@ func (h *host) start() {
 	}
 	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.WarnLevel)
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer, Signed: h.signed}}, Opener: opener,
-		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(true)}, Chunks: h.chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
+		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(true), AckDelay: h.ackDelay}, Chunks: h.chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour),
 		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: h.chunks, FullPatience: h.wait,
 		Signed: map[identity.ID]bool{h.peer.ID: h.signed}, Sealer: func(identity.ID) (*chunk.Sealer, error) {
