@@ -34,6 +34,8 @@ type call struct {
 
 	life life // of the site when the call was made
 	over bool // has ended for good
+	// unsaved: the site stopped between giving the whole answer and noting that durably.
+	unsaved bool
 
 	// Below is guarded by World.mu.
 	accepted bool

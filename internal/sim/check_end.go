@@ -187,7 +187,7 @@ func (c *call) checkOutcome(row store.Exchange) {
 		w.fail("outcome", "call %d ended with its deadline passed, and was executed at %v", c.n, c.executed[0].at)
 	case row.State != exchange.StateSucceeded && w.plan.NoDisturbance:
 		w.fail("outcome", "call %d ended %s (%s: %s) although nothing disturbed it", c.n, row.State, row.Problem, row.Detail)
-	case c.whole && !c.void() && row.State != exchange.StateSucceeded:
+	case c.whole && !c.void() && row.State != exchange.StateSucceeded && !c.forgotten():
 		w.fail("outcome", "the caller of call %d got its answer, and it ended %s (%s)", c.n, row.State, row.Problem)
 	case row.State == exchange.StateUncertain && w.machinesHeld():
 		w.fail("outcome", "call %d ended uncertain, and no machine ever failed", c.n)
@@ -208,6 +208,21 @@ func (c *call) checkOutcome(row store.Exchange) {
 	if _, problem := checkBody(&c.req, resp, got, true); problem != "" {
 		w.fail("answer spliced", "call %d as stored: %s", c.n, problem)
 	}
+}
+
+// noteUnsaved notes what a process that ends leaves on its disk of a call whose answer it has given.
+func (c *call) noteUnsaved(disk *folder) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	if row, err := disk.Exchange(context.Background(), c.req.Exchange, store.SideIngress); c.whole && err == nil && row.State == store.StateRunning {
+		c.unsaved = true
+	}
+}
+
+// forgotten says that nobody can know what became of a call any more but its caller: an answer is passed on before it is
+// durable; this one never was here, and its other copy went with a state of the callees' side.
+func (c *call) forgotten() bool {
+	return c.unsaved && c.executed[c.exec-1].life != c.peer.life()
 }
 
 // machinesHeld says that no machine failed in this run.

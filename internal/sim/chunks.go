@@ -274,6 +274,24 @@ func (w *World) checkShelves() {
 				w.fail("chunk damaged", "%s no longer has chunk %s as it was synced", s.name, r.Name)
 			}
 		}
+		p.checkOffers()
+	}
+}
+
+// checkOffers demands that nothing is on offer, or kept from being dropped, for calls that have ended.
+func (p *proc) checkOffers() {
+	w, s := p.w, p.site
+	for _, o := range s.others() {
+		rows, err := p.db.Offers(context.Background(), o)
+		if err != nil {
+			w.fail("chunks", "%s: %v", s.name, err)
+		}
+		if x := p.core.Bulk(o).Offering(); len(x) > 0 || len(rows) > 0 {
+			w.fail("offers bounded", "%s still offers %s chunks when all calls have ended: of %v, stored %d", s.name, w.byID(o).name, x, len(rows))
+		}
+	}
+	if n := p.shelf.Pinned(); n > 0 {
+		w.fail("offers bounded", "%s still keeps %d chunks for calls when all have ended", s.name, n)
 	}
 }
 

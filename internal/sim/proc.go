@@ -133,6 +133,7 @@ func (p *proc) crash() {
 	}
 	for _, c := range w.calls {
 		if c.proc == p {
+			c.noteUnsaved(disk)
 			c.letGo()
 		}
 	}
