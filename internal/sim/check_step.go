@@ -123,9 +123,8 @@ func (p *proc) checkTaken(peer identity.ID, in link.File) {
 			continue
 		}
 		for i := range c.Msg {
-			switch c.Msg[i].Kind {
-			case frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone:
-				continue // the core's own, of which nobody here is told
+			if ownKind(c.Msg[i].Kind) {
+				continue // nobody here is told of it
 			}
 			id := c.Msg[i].ID
 			if id >= sizes.Base && id > st.Contig && !p.taken[received{peer, own, pep, id}] && !durable(p.rows[peer], id) {
@@ -134,6 +133,15 @@ func (p *proc) checkTaken(peer identity.ID, in link.File) {
 			}
 		}
 	}
+}
+
+// ownKind says that messages of a kind are the core's own.
+func ownKind(k frame.Kind) bool {
+	switch k {
+	case frame.KindPack, frame.KindHave, frame.KindProbe, frame.KindWant, frame.KindGone, frame.KindFetch:
+		return true
+	}
+	return false
 }
 
 // checkConsumed demands that a file is removed only when what it carried is durable.

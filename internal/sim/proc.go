@@ -338,7 +338,7 @@ func (p *proc) write(wr node.Write) {
 			err = p.pipe.Put(context.Background(), wr.Name, data)
 		}
 		if w.trace.verbose {
-			w.trace.tell(w, fmt.Sprintf("%s -> %s: file %d, messages %v, %d bytes, %v", p.site.name, w.byID(wr.Peer).name, wr.Name.Seq, w.book.inFile[wr.Name], len(data), err))
+			w.trace.tell(w, fmt.Sprintf("%s -> %s: file %d, messages %v, %d bytes, %v", p.site.name, w.byID(wr.Peer).name, wr.Name.Seq, kinds(said), len(data), err))
 		}
 		w.trace.note(w, 'W', uint64(p.n), wr.Name.Seq, uint64(len(data)), mix(wr.Lines...))
 		if err == nil {
@@ -349,6 +349,21 @@ func (p *proc) write(wr node.Write) {
 		}
 		p.later(5*time.Microsecond, 100*time.Microsecond, func() { p.core.Wrote(p.now(), wr.Peer, int64(len(data)), err) })
 	})
+}
+
+// kinds lists the messages of a file for people; of those about packs, of which no handler is told, all of it.
+func kinds(said []*frame.Claims) (out []string) {
+	for _, c := range said {
+		for i := range c.Msg {
+			m := &c.Msg[i]
+			word := fmt.Sprintf("%d %s", m.ID, m.Kind)
+			if ownKind(m.Kind) {
+				word += fmt.Sprintf(" %.200s", m.Data)
+			}
+			out = append(out, word)
+		}
+	}
+	return out
 }
 
 // filesPerMinute is more than any plan gives occasion to.

@@ -385,6 +385,19 @@ func TestWant(t *testing.T) {
 	}
 }
 
+// The announcement of a pack that was given up comes when its chunk has come by another and was evicted: that is asked for
+// although it is announced, before long.
+func TestAnAnnouncementThatComesTooLateHoldsNothingUp(t *testing.T) {
+	w := newWorld(t, 1)
+	recs := records(1, 2, 1<<20)
+	w.a.offer(id(1), recs)
+	w.run(time.Minute, w.arrived(id(1), recs))
+	delete(w.b.chunks, recs[1].Name)
+	w.b.p.Announce(w.now, &PackData{Seq: 7, Exchange: id(1), Recs: recs[1:]})
+	w.b.p.Need(w.now, id(1), []chunk.Name{recs[1].Name}, rtt)
+	w.run(testPatience, func() bool { return w.b.chunks[recs[1].Name] })
+}
+
 // A chunk that is no longer whole at the sender: the others of its pack come, it is told to be gone.
 func TestDamagedAtTheSender(t *testing.T) {
 	w := newWorld(t, 1)

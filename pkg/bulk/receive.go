@@ -206,8 +206,12 @@ type need struct {
 // askMost caps the pause between two questions about the same chunks.
 const askMost = time.Minute
 
+// askAll is every how many questions without anything new those chunks are asked for too that are announced: the pack
+// may be one that its sender gave up long ago, and whose announcement came late. Of one on its way the sender says nothing.
+const askAll = 4
+
 // Need says which chunks of an exchange are missing here. When nothing is announced for it and nothing has come
-// for two round trips, those that are not announced are asked for: each at most once per round trip.
+// for two round trips, those that are not announced are asked for, later the others too: each at most once per round trip.
 func (p *Peer) Need(now time.Time, x ID, names []chunk.Name, base time.Duration) {
 	p.ended.remove(x)
 	n := p.needs[x]
@@ -260,8 +264,9 @@ func (p *Peer) ask(now time.Time, base time.Duration) {
 			continue
 		}
 		var names []chunk.Name
+		all := n.asked%askAll == askAll-1
 		for c := range n.names {
-			if p.expected[c] == 0 {
+			if all || p.expected[c] == 0 {
 				names = append(names, c)
 			}
 		}

@@ -44,10 +44,9 @@ func (p *Peer) restoreOwn(now time.Time, r Row) {
 		k.names[x.Name] = true
 	}
 	if r.State == Written {
-		k.written, k.probeAt = r.At, now.Add(restoredProbe)
-		if k.written.After(now) { // by a clock that was set back since: the pack would not be lost before it is that late again
-			k.written = now
-		}
+		// By the clock of this run: one that is set back, since or from now on, must not make the pack younger, or it would not
+		// be lost before it is that late again.
+		k.written, k.probeAt = now.Add(min(r.At.Sub(now), 0)), now.Add(restoredProbe)
 	}
 	p.packs[k.seq] = k
 	p.openBytes += k.size

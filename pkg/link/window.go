@@ -150,9 +150,9 @@ func (l *Link) SetHeld(messages, bytes int64) { l.held = counts{messages, bytes}
 // ahead is of a clock that was set back since; waiting for it would lock the link up for as long.
 // To be called before Load, in ascending order of seq.
 func (l *Link) RestoreFile(s SentFile) {
-	if start := l.durableTop.at; s.At.After(start) { // the time of the start, until a file comes
-		s.At = start
-	}
+	// By the clock of this run: one that is set back later must not make the file younger.
+	start := l.durableTop.at // the time of the start, until a file comes
+	s.At = start.Add(min(s.At.Sub(start), 0))
 	if s.Seq < l.st.Epoch*frame.SeqPerEpoch { // of a life that is over: the peer would not hear it
 		l.changes.SentReplaced.Add(s.Seq, s.Seq)
 		l.changes.Remove = append(l.changes.Remove, s.Seq)
