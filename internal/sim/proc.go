@@ -354,6 +354,9 @@ func (p *proc) write(wr node.Write) {
 // kinds lists the messages of a file for people; of those about packs, of which no handler is told, all of it.
 func kinds(said []*frame.Claims) (out []string) {
 	for _, c := range said {
+		if len(c.Caps) > 0 {
+			out = append(out, "hello")
+		}
 		for i := range c.Msg {
 			m := &c.Msg[i]
 			word := fmt.Sprintf("%d %s", m.ID, m.Kind)

@@ -94,10 +94,11 @@ func (m *Manager) onWin(s *node.Step, d *node.Delivery) error {
 	return nil
 }
 
-// sendWin tells the far side how far it may send, or that all has come.
+// sendWin tells the far side how far it may send, or that all has come. Who gives an answer in chunks wants to hear of its
+// end, even where the hello that says so was lost so far.
 func (m *Manager) sendWin(s *node.Step, peer identity.ID, w *winData) {
 	l := s.Link(peer)
-	if l == nil || !l.Takes(frame.KindWin) {
+	if l == nil || !w.Done && !l.Takes(frame.KindWin) {
 		return
 	}
 	msg, err := encode(frame.KindWin, link.PrioControl, w.Exchange, w, nil, false)

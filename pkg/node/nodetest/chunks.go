@@ -2,6 +2,7 @@
 package nodetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -181,6 +182,19 @@ func (c *Chunks) Needed(n chunk.Name) bool {
 		}
 	}
 	return false
+}
+
+// Owners lists who pins chunks, in order.
+func (c *Chunks) Owners() (out [][16]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for owner, names := range c.pins {
+		if len(names) > 0 {
+			out = append(out, owner)
+		}
+	}
+	slices.SortFunc(out, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
+	return out
 }
 
 // Pinned counts the chunks that somebody pins.
