@@ -57,8 +57,8 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		if c.Caps != nil {
 			l.elicited, l.owed = true, true // a hello is repeated until its sender hears that it came
 		}
-		if c.Ack != nil && l.beyond(c.Ack) {
-			// The peer has had messages of ours that we know nothing of: our state was restored from an
+		if c.Ack != nil && (l.beyond(c.Ack) || l.unwritten(c.Rx)) {
+			// The peer has had messages or files of ours that we know nothing of: our state was restored from an
 			// older copy. Ids would be used twice in this epoch, so it ends here (PROTOCOL "Epochs").
 			l.stats.BadAcks++
 			l.force(now, c)
@@ -300,6 +300,11 @@ func (l *Link) askAck(now time.Time) {
 func (l *Link) beyond(a *frame.Ack) bool {
 	hi, _ := a.OOO.Max()
 	return max(a.Contig, hi) > l.st.LastID
+}
+
+// unwritten says whether the peer has seen a file whose number this site never gave.
+func (l *Link) unwritten(x *frame.Rx) bool {
+	return x.Top >= l.nextSeq && planted.Bug != planted.Rollback
 }
 
 // acked applies the peer's ack of own messages.
