@@ -106,7 +106,7 @@ func TestSeedsThatFailedOnce(t *testing.T) {
 }
 
 // failedWithPacks are seeds of worlds with packs that once showed a defect.
-var failedWithPacks = []uint64{60, 736, 964, 1166, 1173, 100082, 100135}
+var failedWithPacks = []uint64{60, 736, 964, 1166, 1173, 100082, 100135, 100192, 100235, 100414, 100497, 100693}
 
 func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
 	for _, seed := range failedWithPacks {

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
@@ -96,6 +97,33 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 		}
 	}
 	s.Withdraw(c.peer, unacked)
+}
+
+// uploadAgain gives the link anew what a peer had of bodies that are still being uploaded, and has lost.
+func (m *Manager) uploadAgain(s *node.Step, peer identity.ID) {
+	for _, id := range idsInOrder(m.uploads) {
+		if u := m.uploads[id]; u.r.Peer == peer {
+			u.again(s)
+		}
+	}
+}
+
+func (u *upload) again(s *node.Step) {
+	rows, err := u.m.store.OutboxExchange(context.Background(), u.id)
+	for i := 0; err == nil && i < len(rows); i++ {
+		r := rows[i]
+		if s.Link(r.Peer).Holds(r.ID) {
+			continue // not acked: goes out by itself
+		}
+		var tail frame.Tail
+		if tail, err = retail(r.Data, 0); err == nil {
+			err = s.Send(r.Peer, node.Message{Outgoing: link.Outgoing{Kind: r.Kind, Prio: link.Prio(r.Prio), Ref: link.Ref(u.id), Tail: tail}, Keep: true, Must: true})
+		}
+	}
+	if err != nil {
+		u.m.cfg.Log.Error().Stringer("exchange", u.id).Err(err).Msg("cannot send again what was uploaded")
+		u.stop(Problemf(CodeInternal, "site %s has lost its state, and what it had of the body cannot be sent again", u.m.cfg.Peers[u.r.Peer]))
+	}
 }
 
 // newest leaves one row of each piece of a request: an earlier sending may have left its own.

@@ -385,6 +385,7 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 // done twice, is sent again; for the rest nobody can know whether it was done.
 func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 	m.dropAnswers(s, peer)
+	m.uploadAgain(s, peer)
 	l := s.Link(peer)
 	for _, c := range inOrder(m.calls) {
 		if c.peer != peer || c.reqID == 0 && c.sent == 0 {

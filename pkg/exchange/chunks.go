@@ -257,7 +257,7 @@ func (m *Manager) dropAnswers(s *node.Step, peer identity.ID) {
 		return
 	}
 	for _, id := range b.Offering() {
-		if m.calls[id] == nil {
+		if m.calls[id] == nil && m.uploads[id] == nil {
 			m.endOffer(s, peer, id, answerOwner(id))
 		}
 	}

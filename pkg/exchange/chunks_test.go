@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/node/nodetest"
+	"github.com/hoft/hoft/pkg/store"
 )
 
 // bad puts a bad pipe between a host and its folder, before the host is started.
@@ -349,6 +352,40 @@ func TestUploadBreaksOff(t *testing.T) {
 	if up.count("/x") != 0 {
 		t.Error("the callee was called")
 	}
+}
+
+// The callees' side loses its state in the middle of an upload: what it had of the body is sent again.
+func TestUploadGoesOnWhenTheCalleesSideLosesItsState(t *testing.T) {
+	up := &callee{calls: map[string]int{}, slots: 4, do: echo}
+	a, b := pair(t, up)
+	known(t, a, b)
+	body, w := io.Pipe()
+	r := request(b, "POST", "/x", nil)
+	r.Exchange, r.Length, r.Body = exchange.NewID(time.Now()), -1, body
+	const first = 6 << 20
+	text := randomBytes(first + 1<<20)
+	go func() {
+		_, _ = w.Write(text[:first])
+		if !eventually(func() bool { return partAcked(a, r.Exchange) }) {
+			t.Error("nothing of the body was acked")
+		}
+		b.crash()
+		b.db, b.chunks = store.NewMem(), nodetest.NewChunks()
+		b.start()
+		_, _ = a.m.Call(context.Background(), request(b, "GET", "/known", nil), longWait, nil) // now this side knows of it
+		_, _ = w.Write(text[first:])
+		_ = w.Close()
+	}()
+	_, got := call(t, a, r)
+	if !bytes.Equal(got, text) || up.count("/x") != 1 {
+		t.Errorf("%d bytes of %d, after %d calls", len(got), len(text), up.count("/x"))
+	}
+}
+
+// partAcked says whether the other side has acked a part of a request's body.
+func partAcked(h *host, id exchange.ID) bool {
+	rows, err := h.db.OutboxExchange(context.Background(), id)
+	return err == nil && slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindBody && !r.Acked.IsZero() })
 }
 
 type brokenReader struct{}

@@ -120,15 +120,20 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 			continue
 		}
 		if j.req == nil {
-			delete(m.jobs, j.id)
-			m.dropBody(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
-			s.Store().DropInboxExchange(j.id, -1)
+			m.dropParts(s, j)
 			continue
 		}
 		p := Problemf(CodeDeadline, "parts of the request's body never came")
 		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 	}
+}
+
+// dropParts forgets parts of a request that has not come.
+func (m *Manager) dropParts(s *node.Step, j *job) {
+	delete(m.jobs, j.id)
+	m.dropBody(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	s.Store().DropInboxExchange(j.id, -1)
 }
 
 // overSize gives the oldest results when all of them take more than Config.MaxBytes.

@@ -296,14 +296,16 @@ func (b *waiterBody) fetchChunk(at int64, c piece) (err error) {
 	return nil
 }
 
-// Close tells that the caller reads no further.
+// Close tells that the caller reads no further. Who has read all of it has not left: its last chunk may be here before the
+// loop has heard of it, and ends the call then.
 func (b *waiterBody) Close() error {
 	if b.closed {
 		return nil
 	}
 	b.closed = true
 	b.w.mu.Lock()
-	left := !b.w.ended && b.w.leave != nil
+	whole := b.w.total >= 0 && b.w.next >= b.w.total && len(b.rest) == 0
+	left := !b.w.ended && !whole && b.w.leave != nil
 	leave, closed := b.w.leave, b.w.closed
 	b.w.gone, b.w.closed = true, nil
 	b.w.mu.Unlock()
