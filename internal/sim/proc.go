@@ -100,7 +100,7 @@ func (s *site) start(disk *folder) *proc {
 	p.publish()
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
-	s.procs = append(s.procs, p)
+	s.procs, s.leftovers = append(s.procs, p), false
 	if w.plan.Expires {
 		go p.m.Expire(ctx)
 	}

@@ -26,6 +26,8 @@ type site struct {
 	procs []*proc
 	full  bool // the disk is full
 	down  bool // stays down until somebody starts it
+	// leftovers: of two processes one has ended, and the other does not know its files until it starts again.
+	leftovers bool
 
 	scanAt  time.Duration // a scan is planned for then; -1: none
 	history history

@@ -78,6 +78,7 @@ func (p *proc) powerCut() {
 	if len(s.procs) > 0 {
 		s.disk = s.procs[0].folder
 		s.history.cloned++ // what this one did is gone
+		s.leftovers = true
 		return
 	}
 	w.after(w.between(time.Millisecond, w.plan.DownFor), func() {
