@@ -25,8 +25,19 @@ var noticed = map[planted.Defect][]string{
 	planted.LinkedPack:  {"chunk damaged", "outcome", "progress"},
 }
 
-// TestPlanted plays worlds until one shows the defect that is built in.
+// TestPlanted has each defect in turn.
 func TestPlanted(t *testing.T) {
+	for name, d := range planted.All {
+		t.Run(name, func(t *testing.T) {
+			planted.Bug = d
+			defer func() { planted.Bug = planted.None }()
+			mustNotice(t)
+		})
+	}
+}
+
+// mustNotice plays worlds until one shows the defect that is built in.
+func mustNotice(t *testing.T) {
 	const most = 400
 	for seed := uint64(1); seed <= most; seed++ {
 		r := Run(t, planFor(planted.Bug, seed))

@@ -97,9 +97,13 @@ func TestGuessing(t *testing.T) {
 		return fmt.Appendf(nil, "patient number %04d, diagnosis: none%s", n, strings.Repeat(" ", 300))
 	}
 	real := NewSealer(secretA).Seal(nil, form(4711), true).Record
+	every := 1
+	if testing.Short() {
+		every = 7 // 4711 is among them
+	}
 	for _, guess := range []Secret{{}, secretB} {
 		s := NewSealer(guess)
-		for n := range 10_000 {
+		for n := 0; n < 10_000; n += every {
 			if r := s.Seal(nil, form(n), true).Record; r.Name == real.Name || r.Hsh == real.Hsh {
 				t.Fatalf("guess %d is confirmed without the secret", n)
 			}

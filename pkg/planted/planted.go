@@ -1,8 +1,8 @@
 // Package planted names defects that can be built in to see whether the simulation finds them: the test of the test.
 //
 // An ordinary build has none: Bug is the constant None, and the compiler leaves out whatever depends on it. With the
-// tags planted and one of those below, as in "go test -tags planted,ack_early ./internal/sim", Bug is that defect.
-// scripts/ci/planted builds each. A new defect is a constant here, a file of two lines for its tag, the one line of
+// tag planted, as in "go test -tags planted -run TestPlanted/ack_early ./internal/sim", Bug is a variable that a test sets.
+// scripts/ci/planted tries each. A new defect is a constant here, its name in chosen.go, the one line of
 // code that does wrong, and an entry in internal/sim/planted_test.go that says which invariant must notice.
 package planted
 

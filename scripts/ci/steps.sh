@@ -5,7 +5,12 @@ staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.1
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.8.0
 sim_deliveries=1000000
 fuzz_runs=20000x # a count, not a time: a run that ends by the clock may be counted as failed
-platforms='linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64'
+# What releases are made for: those that are built here, so that each system and each processor is among them (this
+# machine's own is in every test), and those of which it is only seen that every package has something for them.
+built_for='linux/arm64 darwin/arm64 windows/amd64'
+listed_for='linux/amd64 darwin/amd64 windows/arm64'
+# As releases are, and the same for all steps, so that little is compiled twice. The race detector needs it.
+export CGO_ENABLED=0
 
 run_step() {
   local name=$1 started=$SECONDS
@@ -96,7 +101,7 @@ step_test() {
   local log secret='"(d|k|phs)" ?: ?"[A-Za-z0-9_-]{43}|PRIVATE KEY-|Bearer [A-Za-z0-9._~-]{24}'
   grep -qE "$secret" <<<'{"kty":"OKP","d":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}'
   log=$(mktemp)
-  if ! go test -v ./... >"$log" 2>&1; then
+  if ! go test -vet=off -v ./... >"$log" 2>&1; then
     grep -vE '^ *(=== |--- PASS|PASS$)|no test files' "$log"
     rm "$log"
     return 1
@@ -111,9 +116,10 @@ step_test() {
   rm "$log"
 }
 
-# The simulation plays one event at a time, so there is nothing to race; it has a step of its own.
+# The simulation and the state machines play one event at a time, so there is nothing to race. What a test repeats with other
+# random choices it repeats less often here (-short): the step before has had all of them.
 step_race() {
-  go list ./... | grep -v /internal/sim | CGO_ENABLED=1 xargs go test -race
+  go list ./... | grep -vE '/(internal/sim|pkg/link|pkg/bulk)$' | CGO_ENABLED=1 xargs go test -race -short -vet=off
 }
 
 # Whole sites on a simulated clock until so many files were delivered under faults, some worlds with packs, and the test of that test.
@@ -133,14 +139,16 @@ step_modules() {
 
 step_cross() {
   local platform
-  for platform in $platforms; do
+  for platform in $built_for; do
     echo "$platform"
-    CGO_ENABLED=0 GOOS=${platform%/*} GOARCH=${platform#*/} go build -trimpath -o /dev/null .
+    GOOS=${platform%/*} GOARCH=${platform#*/} go build -o /dev/null .
   done
-  # Tests must compile elsewhere too. The same settings as above, so that little is compiled twice.
-  for platform in darwin windows; do
+  for platform in $listed_for; do
+    GOOS=${platform%/*} GOARCH=${platform#*/} go list -deps . >/dev/null
+  done
+  for platform in darwin/arm64 windows/amd64; do # tests must compile elsewhere too
     echo "vet for $platform"
-    CGO_ENABLED=0 GOOS=$platform GOARCH=amd64 go vet -trimpath ./...
+    GOOS=${platform%/*} GOARCH=${platform#*/} go vet ./...
   done
 }
 
@@ -151,31 +159,89 @@ step_fuzz() {
     dir=$(dirname "$file")
     echo "$dir $target"
     count=$((count + 1))
-    (cd "$dir" && go test -run='^$' -fuzz="^$target\$" -fuzztime="$fuzz_runs" -fuzzminimizetime=100x .)
+    (cd "$dir" && go test -vet=off -run='^$' -fuzz="^$target\$" -fuzztime="$fuzz_runs" -fuzzminimizetime=100x .)
   done < <(git ls-files -co --exclude-standard -- '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]*' /dev/null | sed 's/:func /:/')
   echo "$count targets"
 }
 
-# run_scripts FILE...: each must be executable; a line "# apt: package ..." names what it needs.
-run_scripts() {
-  local script packages started
+# prepare FILE...: each must be executable. What it needs is installed: lines "# apt: package ..." and "need command=package ...".
+prepare() {
+  local script pair
   for script in "$@"; do
-    [ -e "$script" ] || continue # a pattern that matches nothing
     if [ ! -x "$script" ]; then
       echo "$script is not executable"
       return 1
     fi
-    packages=$(sed -n 's/^# apt: *//p' "$script")
-    # shellcheck disable=SC2086 # a list of words
-    install $packages
-    echo "$script"
-    started=$SECONDS
-    "./$script"
-    echo "$script: ok, $((SECONDS - started))s"
+    # shellcheck disable=SC2046 # a list of words
+    install $(sed -n 's/^# apt: *//p' "$script")
+    for pair in $(sed -n 's/^need //p' "$script"); do
+      [ -x "/usr/sbin/${pair%%=*}" ] || need "${pair%%=*}" "${pair#*=}"
+    done
   done
 }
 
+# built: hoft and the programs of scripts/e2e, once for all scripts, in $BUILT.
+built() {
+  [ -z "${BUILT:-}" ] || return 0
+  BUILT=$(mktemp -d)
+  export BUILT
+  trap 'rm -rf "$BUILT"' EXIT
+  chmod 755 "$BUILT" # some tests run as other users
+  go build -o "$BUILT/" . ./scripts/e2e/...
+}
+
+# run_scripts FILE...: up to three at a time, as most of them wait for timers of sites; those with a line "# ci: long" begin first,
+# those with "# ci: alone" (what they count depends on time) have the machine to themselves at the end.
+run_scripts() {
+  local long=() alone=() rest=() script
+  prepare "$@"
+  for script; do
+    case $(sed -n 's/^# ci: //p' "$script") in
+      long) long+=("$script") ;;
+      alone) alone+=("$script") ;;
+      *) rest+=("$script") ;;
+    esac
+  done
+  run_pool 3 "${long[@]}" "${rest[@]}" && run_pool 1 "${alone[@]}"
+}
+
+# run_pool N FILE...: N at a time. What a script prints is shown when it ends; after a failure none is begun.
+run_pool() {
+  local slots=$1 script slot pid code bad=0 logs
+  shift
+  local queue=("$@")
+  local -A running=() began=()
+  logs=$(mktemp -d)
+  while [ ${#queue[@]} -gt 0 ] || [ ${#running[@]} -gt 0 ]; do
+    for ((slot = 0; slot < slots; slot++)); do
+      if [ ${#queue[@]} -gt 0 ] && [ -z "${running[$slot]:-}" ]; then
+        SLOT=$slot "./${queue[0]}" >"$logs/$slot" 2>&1 &
+        running[$slot]="$! ${queue[0]}" began[$slot]=$SECONDS
+        queue=("${queue[@]:1}")
+      fi
+    done
+    code=0
+    wait -n -p pid || code=$?
+    for slot in "${!running[@]}"; do
+      script=${running[$slot]#* }
+      [ "${running[$slot]%% *}" = "$pid" ] || continue
+      echo "$script"
+      cat "$logs/$slot"
+      if [ $code = 0 ]; then
+        echo "$script: ok, $((SECONDS - began[$slot]))s"
+      else
+        echo "$script: FAILED with $code, $((SECONDS - began[$slot]))s"
+        bad=1 queue=()
+      fi
+      unset "running[$slot]"
+    done
+  done
+  rm -rf "$logs"
+  return $bad
+}
+
 step_end-to-end() {
+  built
   run_scripts scripts/e2e/*.sh
 }
 
@@ -183,6 +249,8 @@ step_end-to-end() {
 step_crash() {
   need strace strace
   need setpriv util-linux
+  prepare scripts/crash/*.sh
+  built
   scripts/crash/run --short
 }
 

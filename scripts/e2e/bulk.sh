@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Bodies of any size through bad pipes: what is sent again is only what is missing, memory stays small, kills resume.
 # SIZE (MiB, default 300) is the size of the main body; SIZE=5120 is the long form (takes a quarter of an hour and 40 GB).
+# ci: long
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq sqlite3=sqlite3 perl=perl

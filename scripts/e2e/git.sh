@@ -2,6 +2,7 @@
 # git clone, fetch and push of a repository of several MB through two sites, against git's own http-backend: on a
 # clean pipe and through a mover that loses, cuts, delays and repeats files, behind Go's CGI handler and behind
 # Apache. Everything that comes out is compared with what a direct clone gets.
+# ci: long
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need git=git apache2=apache2

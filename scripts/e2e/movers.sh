@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The habits of movers: each carries the same calls, with faults; every answer must be right and no call made twice.
 # Bodies are long enough that some answers travel in parts.
+# ci: long
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq sqlite3=sqlite3

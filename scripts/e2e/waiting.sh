@@ -3,6 +3,7 @@
 # connection, poll, callback, events; each gets the callee's true answer. Then the ingress is killed between acceptance
 # and answer: poll, callback (once, the same webhook-id) and the resumed stream still arrive. Deadlines, cancels, keys,
 # rates; and after results.ttl nothing of a call is found in the state folder.
+# ci: long
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq sqlite3=sqlite3

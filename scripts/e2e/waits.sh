@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A mover that takes files away and then stands still: what lies in the outbox is shown as waiting for it and is not sent
 # again, also after a restart; when the mover goes on the call is answered, from the first and only copy.
+# ci: alone
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq

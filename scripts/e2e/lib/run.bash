@@ -129,21 +129,28 @@ need() {
     >"$work/apt.log" 2>&1 || die "apt-get install ${missing[*]}: see apt.log"
 }
 
-# build PROGRAM... makes hoft and programs of this folder.
+# build PROGRAM... makes hoft and programs of this folder. Where BUILT names a folder, whoever runs several tests has made
+# them there for all.
 build() {
   local p
   mkdir -p "$work/bin"
-  (cd "$root" && go build -o "$work/bin/hoft" .)
-  for p; do (cd "$root" && go build -o "$work/bin/$p" "./scripts/e2e/$p"); done
+  for p in hoft "$@"; do
+    if [[ ${BUILT:-} ]]; then
+      ln -s "$BUILT/$p" "$work/bin/$p"
+    else
+      (cd "$root" && go build -o "$work/bin/$p" "$([[ $p == hoft ]] && echo . || echo "./scripts/e2e/$p")")
+    fi
+  done
   PATH=$work/bin:$PATH
 }
 
 # free_port prints a port that nobody listens on, below those that the system gives to clients: a site that is
-# restarted gets its own again.
+# restarted gets its own again. Tests that run at the same time have different numbers in SLOT, from 0 to 3, and take none
+# of each other's.
 free_port() {
   local p
   for _ in {1..200}; do
-    p=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+    p=$((20000 + ${SLOT:-0} * 3000 + (RANDOM * 32768 + RANDOM) % 3000))
     if ! (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; then
       printf '%s' "$p"
       return
