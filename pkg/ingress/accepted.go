@@ -17,9 +17,10 @@ func (c *call) later() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), 5*time.Second)
 	defer cancel()
 	state, err := c.s.caller.State(ctx, c.out.Exchange)
-	if err != nil {
-		c.end(c.s.problem(c.w, c.r, c.s.ownFailure(err), c.about), "state-unknown")
-		return
+	if err != nil { // it is accepted all the same, and must not look refused
+		c.s.log.Warn().Err(err).Stringer("exchange", c.out.Exchange).Msg("the state of an accepted call could not be read in time")
+		state = &exchange.State{ID: c.out.Exchange, Peer: c.rt.peerName, Upstream: c.out.Upstream, Method: c.out.Method,
+			Stage: exchange.StageAccepted, State: exchange.StateRunning, Created: c.begun, Deadline: c.out.Deadline}
 	}
 	h := c.w.Header()
 	h.Set("Location", c.about.statusURL())

@@ -459,3 +459,14 @@ func TestIdempotencyKeyField(t *testing.T) {
 		t.Error("two keys")
 	}
 }
+
+// A call that was accepted is answered with 202 also where its state cannot be had: the caller must not take it for refused.
+func TestAcceptedWhateverTheState(t *testing.T) {
+	w := newWaiting()
+	w.state = func(exchange.ID) (*exchange.State, error) { return nil, context.DeadlineExceeded }
+	s := start(t, w, nil)
+	g := s.send(t, "POST /x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\nPrefer: respond-async\r\n"+end)
+	if g.StatusCode != 202 || g.Header.Get("Location") != statePath || !strings.Contains(g.text, `"stage":"accepted"`) {
+		t.Errorf("%d %v %s", g.StatusCode, g.Header, g.text)
+	}
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # 100,000 calls wait for a peer that is away (COUNT for another number): what they cost in memory, and that nothing is done
 # for them meanwhile. After a restart the same. With DRAIN=yes (or a small COUNT) all are answered then.
-# ci: long
+# ci: alone
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
 need curl=curl jq=jq sqlite3=sqlite3
