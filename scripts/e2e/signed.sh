@@ -96,7 +96,7 @@ refused() { hoft status --config "$work/$1.yaml" --json | jq -e '[.peers[].files
 for s in a b; do
   ok "mixed: $s refuses the files of the other" eventually 30 refused "$s"
   has "mixed: the log of $s says why and what to do" "$(<"$work/$s.log")" '"reason":"mode".*both sites must have the same peers'
-  has "mixed: so does its status" "$(hoft status --config "$work/$s.yaml" 2>&1 || true)" ' mode[.,]'
+  has "mixed: so does its status" "$(hoft status --config "$work/$s.yaml" 2>&1 || true)" ' mode[.,]|set the same seal at both sites'
   out=$(hoft inspect --config "$work/$s.yaml" "$(find "$work/$s/quarantine" -type f | head -n 1)" 2>&1 || true)
   has "mixed: inspect at $s explains it" "$out" 'check 1|both sites must have the same seal'
   has "mixed: and says what to do" "$out" 'set the same seal'
