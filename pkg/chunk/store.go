@@ -126,7 +126,7 @@ func openOn(ctx context.Context, d disk, idx Index, o StoreOptions) (*Store, err
 			o.MaxBytes = min(o.MaxBytes, total/diskShare)
 		}
 	}
-	s := &Store{d: d, idx: idx, o: o, files: newFiles(d), pending: map[key]*write{}, runs: map[*Run]bool{}, touched: map[Name]bool{}, owners: map[Owner][]Name{},
+	s := &Store{d: d, idx: newMemo(idx), o: o, files: newFiles(d), pending: map[key]*write{}, runs: map[*Run]bool{}, touched: map[Name]bool{}, owners: map[Owner][]Name{},
 		needed: map[Name]int{}, sizes: map[int64]int64{},
 		syncing: make(chan struct{}, 1), freeing: make(chan struct{}, 1)}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
