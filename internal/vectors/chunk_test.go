@@ -138,7 +138,7 @@ func (c cutAnswer) answer(t *testing.T) cutAnswer {
 		}
 		return m
 	}
-	before, after, leap := mask(21), mask(17), mask(15)
+	before, after, leap := mask(20), mask(16), mask(15)
 	c.Lengths = nil
 	for len(stream) > 0 {
 		n := min(len(stream), 4<<20)
@@ -148,7 +148,7 @@ func (c cutAnswer) answer(t *testing.T) cutAnswer {
 			if i < 1<<20 && hash&before == 0 || i >= 1<<20 && hash&after == 0 {
 				n = i + 1
 			} else if hash&leap == 0 {
-				hash, i = 0, i+32<<10
+				hash, i = 0, i+96<<10
 			}
 		}
 		c.Lengths = append(c.Lengths, n)

@@ -9,18 +9,19 @@ const (
 	fixedCut  = 1 << 20
 )
 
-// A cut is made behind a byte where all bits of a mask are zero in the rolling hash: 21 bits before normalCut, 17 after
+// A cut is made behind a byte where all bits of a mask are zero in the rolling hash: 20 bits before normalCut, 16 after
 // it (Xia et al., FastCDC, USENIX ATC 2016: gear hash, normalized chunking). Bit 63 is left out, so that the hash may be
 // tested shifted by one, see scan. The bits lie high, because bit n depends on the last n+1 bytes.
 //
 // Where only the bits of maskLeap are zero, which all masks share, the next leap bytes are passed over: that happens every
-// 32 KiB, so half of the bytes are never looked at, and the masks for cuts have a bit less (Jin et al., jump-based
-// chunking, IEEE TCC 2023). Because the content says where to leap, two copies soon look at the same places again.
+// 32 KiB, so three quarters of the bytes are never looked at, and the masks for cuts have two bits less (Jin et al.,
+// jump-based chunking, IEEE TCC 2023). Because the content says where to leap, two copies soon look at the same places
+// again.
 const (
-	maskBefore uint64 = 0x15555555555 << 22 // bits 22, 24, … 62
-	maskAfter  uint64 = 0x155555555 << 30   // bits 30, 32, … 62
-	maskLeap   uint64 = 0x15555555 << 34    // bits 34, 36, … 62
-	leap              = 32 << 10
+	maskBefore uint64 = 0x5555555555 << 24 // bits 24, 26, … 62
+	maskAfter  uint64 = 0x55555555 << 32   // bits 32, 34, … 62
+	maskLeap   uint64 = 0x15555555 << 34   // bits 34, 36, … 62
+	leap              = 96 << 10
 )
 
 const gearLen = 256 * 8
