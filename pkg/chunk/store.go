@@ -43,7 +43,7 @@ const alignFrom = 64 << 10
 //
 // When the store is full, the longest unused chunks go that have no owner. So note the owner first (Pin), then look
 // (Has) or Put: what is there then stays until Unpin. Pins of exchanges live in memory, and are made again after a
-// restart before anything is put; Keep is for data that has an owner for good.
+// restart before anything is put. Data that has an owner for good is pinned by a Change of the index.
 type Store struct {
 	d     disk
 	idx   Index
@@ -331,16 +331,6 @@ func (s *Store) Unpin(owner Owner) {
 		}
 	}
 	delete(s.owners, owner)
-}
-
-// Keep is Pin for good: it returns when that is durable.
-func (s *Store) Keep(ctx context.Context, owner Owner, names []Name) error {
-	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Pin: []Pin{{owner, names}}})
-}
-
-// Release ends what Keep noted for an owner.
-func (s *Store) Release(ctx context.Context, owner Owner) error {
-	return s.idx.CommitChunks(ctx, Change{Now: s.o.Now(), Unpin: []Owner{owner}})
 }
 
 // StoreStats is a Store in numbers.

@@ -80,6 +80,11 @@ func (b *bed) sync() {
 	}
 }
 
+// kept pins chunks for good.
+func kept(owner byte, names []chunk.Name) chunk.Change {
+	return chunk.Change{Now: time.UnixMilli(1_763_798_400_000), Pin: []chunk.Pin{{Owner: chunk.Owner{owner}, Names: names}}}
+}
+
 func (b *bed) pin(owner byte, ns ...int) {
 	b.t.Helper()
 	var names []chunk.Name
@@ -89,7 +94,7 @@ func (b *bed) pin(owner byte, ns ...int) {
 	}
 	if owner%2 == 0 {
 		b.Pin(chunk.Owner{owner}, names)
-	} else if err := b.Keep(b.t.Context(), chunk.Owner{owner}, names); err != nil {
+	} else if err := b.idx.CommitChunks(b.t.Context(), kept(owner, names)); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -564,7 +569,7 @@ func live(d *chunk.FakeDisk, idx *store.Mem, ctx context.Context) (promised map[
 				r, _ := sample(k, 17)
 				names = append(names, r.Name)
 			}
-			if s.Keep(ctx, chunk.Owner{byte(n)}, names) != nil {
+			if idx.CommitChunks(ctx, kept(byte(n), names)) != nil {
 				return promised
 			}
 		}
@@ -585,7 +590,7 @@ func live(d *chunk.FakeDisk, idx *store.Mem, ctx context.Context) (promised map[
 			for k := old; k < old+5; k++ { // from here on it may go
 				delete(promised, k)
 			}
-			if s.Release(ctx, chunk.Owner{byte(old)}) != nil {
+			if idx.CommitChunks(ctx, chunk.Change{Now: time.UnixMilli(1_763_798_500_000), Unpin: []chunk.Owner{{byte(old)}}}) != nil {
 				return promised
 			}
 		}

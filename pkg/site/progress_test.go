@@ -141,7 +141,9 @@ func TestProgressOfALongAnswer(t *testing.T) {
 		t.Errorf("%+v, %v", row.Transfer, err)
 	}
 	for dir, way := range map[string]string{"site-a": "in", "site-b": "out"} {
-		w.inspectUntil(t, dir, id, way, func(p *inspect.Transfer) bool { return p.Way == way && p.Chunks > 0 && p.ThereChunks == p.Chunks && p.ThereBytes > 0 })
+		w.inspectUntil(t, dir, id, way, func(p *inspect.Transfer) bool {
+			return p.Way == way && p.Chunks > 0 && p.ThereChunks == p.Chunks && p.ThereBytes > 0
+		})
 	}
 	close(release)
 	if resp, got := request(t, front, http.MethodGet, where+"/response", nil, "Prefer", "wait=60"); resp.StatusCode != 200 || !bytes.Equal(got, body) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// bed is where programs run side by side, in one folder, until it is stopped.
+// bed is where programs run side by side, in one folder, until it is stopped; then the folder goes too.
 type bed struct {
 	dir      string
 	self     string
@@ -20,16 +20,27 @@ type bed struct {
 	hoftPath string
 }
 
-func newBed(dir string) (*bed, error) {
+func newBed() (*bed, error) {
 	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "hoft-bench-")
 	if err != nil {
 		return nil, err
 	}
 	b := &bed{dir: dir, self: self, hoftPath: filepath.Join(dir, "hoft")}
 	if out, err := exec.Command("go", "build", "-o", b.hoftPath, "github.com/hoft/hoft").CombinedOutput(); err != nil {
+		b.stop()
 		return nil, fmt.Errorf("build hoft: %w: %s", err, out)
 	}
 	return b, nil
+}
+
+// callee starts the server that answers calls and gives its URL.
+func (b *bed) callee() (string, error) {
+	addr, err := b.role("callee")
+	return "http://" + addr, err
 }
 
 // proxies starts two plain reverse proxies in a row before a callee and gives their URL.
@@ -75,6 +86,7 @@ func (b *bed) stop() {
 		_ = c.Process.Kill() // at the end of a benchmark nothing is worth a graceful stop
 		_ = c.Wait()
 	}
+	_ = os.RemoveAll(b.dir)
 }
 
 // pair is two sites: site-a takes calls in, site-b makes them.

@@ -22,28 +22,23 @@ import (
 //
 // With alone hoft is measured and nothing beside it: for work on hoft, where CPU seconds are what to compare.
 func bulk(mib int, alone bool, bodies int) error {
-	dir, err := os.MkdirTemp("", "hoft-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b, err := newBed(dir)
+	b, err := newBed()
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	body, lines, changed := filepath.Join(dir, "random"), filepath.Join(dir, "lines"), filepath.Join(dir, "changed")
+	body, lines, changed := filepath.Join(b.dir, "random"), filepath.Join(b.dir, "lines"), filepath.Join(b.dir, "changed")
 	size := int64(mib) << 20
 	if !alone {
 		if err := makeBodies(size, body, lines, changed); err != nil {
 			return err
 		}
 	}
-	addr, err := b.role("callee")
+	callee, err := b.callee()
 	if err != nil {
 		return err
 	}
-	proxied, err := b.proxies("http://" + addr)
+	proxied, err := b.proxies(callee)
 	if err != nil {
 		return err
 	}
@@ -51,11 +46,11 @@ func bulk(mib int, alone bool, bodies int) error {
 	if mib > 4<<10 { // the store holds all of a body that is under way, by default 10 GiB
 		site = fmt.Sprintf("chunks: {max_bytes: %dMiB}\n", 2*mib)
 	}
-	p, err := b.startPair("pair", pairOf{callee: "http://" + addr, site: site})
+	p, err := b.startPair("pair", pairOf{callee: callee, site: site})
 	if err != nil {
 		return err
 	}
-	private, err := b.startPair("private", pairOf{callee: "http://" + addr, pipe: ", private: true", site: site})
+	private, err := b.startPair("private", pairOf{callee: callee, pipe: ", private: true", site: site})
 	if err != nil {
 		return err
 	}
@@ -72,7 +67,7 @@ func bulk(mib int, alone bool, bodies int) error {
 		fmt.Println("pipe.private")
 		return private.uploadAlone(size, body, bodies)
 	}
-	copied, err := bestCopy(body, filepath.Join(dir, "copy"))
+	copied, err := bestCopy(body, filepath.Join(b.dir, "copy"))
 	if err != nil {
 		return err
 	}
@@ -100,7 +95,7 @@ func bulk(mib int, alone bool, bodies int) error {
 	row("two Go reverse proxies in a row", proxies)
 	row("hoft, shared folder, default settings", hoft)
 	row("hoft, the same with pipe.private", linked)
-	if d, err := nncp(dir, body); err != nil {
+	if d, err := nncp(b.dir, body); err != nil {
 		fmt.Printf("NNCP (Debian: nncp) was not measured: %v\n", err)
 	} else {
 		row("NNCP: file, xfer, toss", d)

@@ -26,25 +26,19 @@ func calls(d time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("wrk is needed (Debian: apt-get install wrk): %w", err)
 	}
-	dir, err := os.MkdirTemp("", "hoft-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b, err := newBed(dir)
+	b, err := newBed()
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	script := filepath.Join(dir, "post.lua")
+	script := filepath.Join(b.dir, "post.lua")
 	if err := os.WriteFile(script, []byte(luaPost()), 0o600); err != nil {
 		return err
 	}
-	addr, err := b.role("callee")
+	callee, err := b.callee()
 	if err != nil {
 		return err
 	}
-	callee := "http://" + addr
 	proxies, err := b.proxies(callee)
 	if err != nil {
 		return err

@@ -13,19 +13,14 @@ import (
 // data measures storing and reading by the Direct Data API beside a plain Go file server on the same disk: the same client,
 // in turn, best of three.
 func data(mib int) error {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b, err := newBed(dir)
+	b, err := newBed()
 	if err != nil {
 		return err
 	}
 	defer b.stop()
 	size := int64(mib) << 20
-	body := filepath.Join(dir, "body")
-	files, err := b.role("files", filepath.Join(dir, "served"))
+	body := filepath.Join(b.dir, "body")
+	files, err := b.role("files", filepath.Join(b.dir, "served"))
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,26 +20,21 @@ import (
 // faults compares calls over a pipe that loses a tenth of the files and cuts another tenth with calls over a clean one,
 // in turns: what is written, and how long the slowest take. Both movers take the same time.
 func faults(n int, delay time.Duration, seed uint64) error {
-	dir, err := os.MkdirTemp("", "hoft-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b, err := newBed(dir)
+	b, err := newBed()
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	addr, err := b.role("callee")
+	callee, err := b.callee()
 	if err != nil {
 		return err
 	}
-	clean, err := b.carried("clean", "http://"+addr, mover.Config{Kind: mover.Move, DelayMin: delay, DelayMax: delay})
+	clean, err := b.carried("clean", callee, mover.Config{Kind: mover.Move, DelayMin: delay, DelayMax: delay})
 	if err != nil {
 		return err
 	}
 	defer clean.stop()
-	bad, err := b.carried("bad", "http://"+addr, mover.Config{Kind: mover.Move, DelayMin: delay, DelayMax: delay, Drop: 0.1, Truncate: 0.1, Seed: seed})
+	bad, err := b.carried("bad", callee, mover.Config{Kind: mover.Move, DelayMin: delay, DelayMax: delay, Drop: 0.1, Truncate: 0.1, Seed: seed})
 	if err != nil {
 		return err
 	}

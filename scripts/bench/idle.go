@@ -18,21 +18,16 @@ import (
 // idle compares the CPU of a site whose peer is away, with an outbox that takes nothing more, with that of an idle site
 // whose peer is there. Both are watched at the same time. It also prints what an idle site costs.
 func idle(warm, d time.Duration, backlog int) error {
-	dir, err := os.MkdirTemp("", "hoft-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b, err := newBed(dir)
+	b, err := newBed()
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	addr, err := b.role("callee")
+	callee, err := b.callee()
 	if err != nil {
 		return err
 	}
-	of := pairOf{callee: "http://" + addr}
+	of := pairOf{callee: callee}
 	calm, err := b.startPair("calm", of)
 	if err != nil {
 		return err

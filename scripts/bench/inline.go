@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,25 +15,20 @@ import (
 // inline compares bodies that travel in their message with such that travel as chunks, by size: what a call costs both sites
 // together, how long it takes, and what goes through the pipe. Where the two meet is the best value of ingress.inline.
 func inline(calls int) error {
-	dir, err := os.MkdirTemp("", "hoft-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	b, err := newBed(dir)
+	b, err := newBed()
 	if err != nil {
 		return err
 	}
 	defer b.stop()
-	addr, err := b.role("callee")
+	callee, err := b.callee()
 	if err != nil {
 		return err
 	}
-	message, err := b.startPair("message", pairOf{callee: "http://" + addr, ingress: ", inline: 40KiB"})
+	message, err := b.startPair("message", pairOf{callee: callee, ingress: ", inline: 40KiB"})
 	if err != nil {
 		return err
 	}
-	chunks, err := b.startPair("chunks", pairOf{callee: "http://" + addr, ingress: ", inline: 1"})
+	chunks, err := b.startPair("chunks", pairOf{callee: callee, ingress: ", inline: 1"})
 	if err != nil {
 		return err
 	}
