@@ -227,6 +227,11 @@ func (u *upload) take(ctx context.Context) (inline []byte, err error) {
 
 // read gives the body if it is short enough to travel inline, else nil after sending all of it in parts.
 func (u *upload) read(ctx context.Context) ([]byte, error) {
+	if u.r.Stored != nil && u.r.StoredSum != nil {
+		if err := u.checkStored(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if u.r.Stored != nil && u.listStored() {
 		return nil, u.stored(ctx)
 	}

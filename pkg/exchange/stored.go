@@ -14,6 +14,28 @@ func (u *upload) listStored() bool {
 	return len(u.r.Stored.Entries) > 0 && !u.r.Fresh && !u.m.cfg.Signed[u.r.Peer] && u.m.chunksTo(u.r.Peer)
 }
 
+// checkStored reads stored data for its digest, before anything of it is sent.
+func (u *upload) checkStored(ctx context.Context) error {
+	r := u.readStored(ctx)
+	defer r.Close()
+	n, err := io.Copy(adder{u.r.StoredSum.Add}, r)
+	if err != nil {
+		return err
+	}
+	if alg := u.r.StoredSum.Wrong(); alg != "" {
+		return Problemf(CodeDigest, "the stored data of %d bytes does not have the %s digest of Content-Digest", n, alg)
+	}
+	return nil
+}
+
+// adder has a function take what is written.
+type adder struct{ add func(p []byte) }
+
+func (a adder) Write(p []byte) (int, error) {
+	a.add(p)
+	return len(p), nil
+}
+
 // readStored gives a reader of stored data that is the body.
 func (u *upload) readStored(ctx context.Context) dataBody {
 	return dataBody{chunk.NewReader(ctx, *u.r.Stored, u.m.cfg.Chunks)}

@@ -107,6 +107,11 @@ type Request struct {
 	Fresh, Fixed bool
 	// Stored is data in the chunk store that is the body, in place of Body; Length is its size.
 	Stored *chunk.Map
+	// StoredSum takes the bytes of Stored and then names the digest that they do not have, "" if they do; nil: it is not read for that.
+	StoredSum interface {
+		Add(p []byte)
+		Wrong() string
+	}
 	// Window is how many bytes of the answer may come before the caller has read any; 0: the site's default.
 	Window int64
 }

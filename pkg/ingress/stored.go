@@ -67,8 +67,14 @@ func (c *call) storedBody() *exchange.Problem {
 		return tooLarge(c.rt.maxBody)
 	}
 	c.out.Stored, c.out.Length = m, size
+	sum := httpfields.NewDigest(c.out.Fields)
+	if sum != nil {
+		c.out.StoredSum = sum
+	}
 	if len(m.Entries) == 0 && size == 0 {
-		c.out.Stored = nil
+		if c.out.Stored = nil; sum.Wrong() != "" {
+			return exchange.Problemf(exchange.CodeDigest, "the stored data is empty, and Content-Digest is of something else")
+		}
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package site_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -96,6 +98,15 @@ func TestStoredData(t *testing.T) {
 	resp, got = request(t, "http://"+a.Addr().String(), "POST", "/x", nil, "Hoft-Body-Map", second, "Prefer", "return=data-map")
 	if resp.StatusCode != 200 || resp.Header.Get("Preference-Applied") != "return=data-map" || string(bytes.TrimSpace(got)) != `{"cnt":"YW5zd2Vy"}` {
 		t.Errorf("%s %v: %s", resp.Status, resp.Header, got)
+	}
+
+	right, wrong := sha256.Sum256(other), sha256.Sum256(data)
+	for sum, status := range map[[32]byte]int{right: 200, wrong: 400} {
+		field := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
+		resp, got = request(t, "http://"+a.Addr().String(), "POST", "/x", nil, "Hoft-Body-Map", second, "Content-Digest", field)
+		if resp.StatusCode != status || status == 400 && !bytes.Contains(got, []byte("digest-mismatch")) {
+			t.Errorf("with %s: %s: %s", field, resp.Status, got)
+		}
 	}
 
 	// A peer that is away: the fetch goes on, over a restart of this site too.
