@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -24,6 +25,7 @@ import (
 	"github.com/hoft/hoft/pkg/callback"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/guard/guardtest"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -432,4 +434,60 @@ func TestSecretIsReadAgain(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// TestRebinding: a receiver whose name leads elsewhere from one look-up to the next gains nothing: each dial is judged by the
+// address that it goes to, and this host itself is none that a name may mean.
+func TestRebinding(t *testing.T) {
+	to := guardtest.Names(t)
+	asked := make(chan struct{}, 9)
+	l, err := net.Listen("tcp", "0.0.0.0:0") // whatever address of this host a name leads to, it would be here
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	srv.Listener.Close()
+	srv.Listener = l
+	srv.Start()
+	t.Cleanup(srv.Close)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	b := newBed(t, succeeded(), func(o *callback.Options) { o.Config.Allow = []string{"http://rebinding.example:*/hook"} })
+	send := func(name string, addr netip.Addr, want func(store.Callback) bool) store.Callback {
+		to <- addr
+		b.due(name, exchange.EventCompleted, "http://rebinding.example:"+port+"/hook")
+		c := b.await(name, want)
+		<-to
+		return c
+	}
+	good := ownAddress(t)
+	for i, bad := range []string{"127.0.0.1", "169.254.169.254", "0.0.0.0", "127.9.9.9"} {
+		if good.IsValid() {
+			send(fmt.Sprint("good", i), good, state(store.CallbackDelivered))
+			<-asked
+		}
+		c := send(fmt.Sprint("bad", i), netip.MustParseAddr(bad), func(c store.Callback) bool { return c.Tries == 1 })
+		if c.State == store.CallbackDelivered || !strings.Contains(c.Error, "refused") || len(asked) != 0 {
+			t.Errorf("%s: %+v", bad, c)
+		}
+	}
+}
+
+// ownAddress is one of this host's that others may reach; on a host without any the zero address, and the test says so.
+func ownAddress(t *testing.T) netip.Addr {
+	t.Helper()
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
+			return p.Addr()
+		}
+	}
+	t.Log("this host has no address but loopback: only what must be refused was tried")
+	return netip.Addr{}
 }

@@ -20,10 +20,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/guard/guardtest"
 )
 
 func TestHeaderPolicy(t *testing.T) {
@@ -158,14 +157,7 @@ func TestBreaker(t *testing.T) {
 // because each dial is judged by the address that it goes to.
 func TestRebinding(t *testing.T) {
 	s := serveRaw(t, answering(make(chan string, 10), "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
-	to := make(chan netip.Addr, 1)
-	dns := nameServer(t, to)
-	old := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp", dns)
-	}}
-	defer func() { net.DefaultResolver = old }()
+	to := guardtest.Names(t)
 	_, port, _ := net.SplitHostPort(s.l.Addr().String())
 	e := open(t, config.Upstream{URL: "http://rebinding.example:" + port})
 	for _, c := range []struct{ addr, code string }{
@@ -180,41 +172,6 @@ func TestRebinding(t *testing.T) {
 		}
 		<-to
 	}
-}
-
-// nameServer answers every question for an A record with the address in to, until it is taken out.
-func nameServer(t *testing.T, to chan netip.Addr) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() { conn.Close(); <-done })
-	go func() {
-		defer close(done)
-		buf := make([]byte, 512)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			m.Response, m.Additionals = true, nil
-			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
-				addr := <-to
-				to <- addr
-				m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 0}, Body: &dnsmessage.AResource{A: addr.As4()}}}
-			}
-			if out, err := m.Pack(); err == nil {
-				_, _ = conn.WriteTo(out, from)
-			}
-		}
-	}()
-	return conn.LocalAddr().String()
 }
 
 // secureServer speaks TLS, with HTTP/2 or not, and gives its CA file.

@@ -184,8 +184,9 @@ func powerLoss(t *testing.T, side string, n int, before bool) {
 	ctx, leave := context.WithCancel(context.Background())
 	defer leave()
 	ended := make(chan error, 1)
+	m := a.m // of this life: the power may go before the call begins
 	go func() {
-		resp, err := a.m.Call(ctx, request(b, "POST", "/x", []byte("hello")), longWait, func(id exchange.ID) { ids <- id })
+		resp, err := m.Call(ctx, request(b, "POST", "/x", []byte("hello")), longWait, func(id exchange.ID) { ids <- id })
 		if err == nil {
 			_, err = io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()

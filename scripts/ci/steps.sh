@@ -119,7 +119,7 @@ step_test() {
 # The simulation and the state machines play one event at a time, so there is nothing to race. What a test repeats with other
 # random choices it repeats less often here (-short): the step before has had all of them.
 step_race() {
-  go list ./... | grep -vE '/(internal/sim|pkg/link|pkg/bulk)$' | CGO_ENABLED=1 xargs go test -race -short -vet=off
+  go list ./... | grep -vE '/(internal/sim|pkg/link|pkg/bulk)$' | CGO_ENABLED=1 xargs go test -race -short -vet=off -timeout 30m
 }
 
 # Whole sites on a simulated clock until so many files were delivered under faults, some worlds with packs, and the test of that test.
