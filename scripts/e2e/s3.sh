@@ -20,5 +20,6 @@ is "everything comes out the same" "$(<"$work/via.txt")" "$(<"$work/direct.txt")
 has "a wrong signature is refused" "$(<"$work/via.txt")" '^wrong secret: 403'
 has "a presigned URL works" "$(<"$work/via.txt")" '^presigned: 200'
 has "a changed one does not" "$(<"$work/via.txt")" '^presigned: 403'
+has "parts are signed chunk by chunk, and come so" "$(<"$work/s3.log")" 'PUT /via/several parts: [0-9]{2,} signed chunks'
 say "$(sed 's/^/      /' "$work/via.txt")"
 finish

@@ -63,6 +63,11 @@ func serve(ready string) error {
 			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", refused.Code)
 			return
 		}
+		if err := unchunk(r); err != nil {
+			log.Printf("%s %s: %v", r.Method, r.URL.Path, err)
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
 		s3.ServeHTTP(w, r)
 	})
 	if err := os.WriteFile(ready, []byte(l.Addr().String()), 0o644); err != nil {
@@ -103,12 +108,11 @@ func client(endpoint, secret string) (*minio.Client, error) {
 	return minio.New(endpoint, &minio.Options{Creds: credentials.NewStaticV4(access, secret, ""), Region: "us-east-1", BucketLookup: minio.BucketLookupPath})
 }
 
-// object puts, reads, and reads in part one object. A body is signed with its request, or chunk by chunk; only the server's handling
-// of parts is not up to that.
+// object puts, reads, and reads in part one object. Bodies are signed chunk by chunk, those of parts too.
 func object(ctx context.Context, c *minio.Client, bucket, key string, size int64) error {
 	data := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(data)
-	info, err := c.PutObject(ctx, bucket, key, bytes.NewReader(data), size, minio.PutObjectOptions{ContentType: "text/x-test", PartSize: 5 << 20, DisableContentSha256: size > 5<<20, UserMetadata: map[string]string{"Colour": "red"}})
+	info, err := c.PutObject(ctx, bucket, key, bytes.NewReader(data), size, minio.PutObjectOptions{ContentType: "text/x-test", PartSize: 5 << 20, UserMetadata: map[string]string{"Colour": "red"}})
 	if err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
