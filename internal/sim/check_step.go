@@ -49,6 +49,9 @@ func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 		for i := range c.Msg {
 			m := &c.Msg[i]
 			ids = append(ids, m.ID)
+			if len(m.Body) > 0 && w.signed(p.site, w.byID(wr.Peer)) {
+				w.fail("readable", "%s writes message %d with a body inside, on a signed link", p.site.name, m.ID)
+			}
 			if m.Kind == frame.KindHave {
 				p.checkHave(wr.Peer, m.Data)
 			}

@@ -13,15 +13,16 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/zeebo/blake3"
 
 	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/node/nodetest"
 	"github.com/hoft/hoft/pkg/pipe"
-	"github.com/hoft/hoft/pkg/planted"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -60,6 +61,43 @@ func (s *shelf) Put(r chunk.Record, ct []byte) error {
 	defer s.mu.Unlock()
 	s.put = append(s.put, r)
 	return s.Chunks.Put(r, ct)
+}
+
+// Begin begins a file of its own for chunks that are shipped together.
+func (s *shelf) Begin() exchange.Run { return &shelfRun{s.Chunks.Begin(), s} }
+
+type shelfRun struct {
+	*nodetest.Run
+	s *shelf
+}
+
+// Put implements exchange.Run.
+func (r *shelfRun) Put(rec chunk.Record, ct []byte) error {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.put = append(r.s.put, rec)
+	return r.Run.Put(rec, ct)
+}
+
+// Adopt takes a pack over by its name.
+func (s *shelf) Adopt(recs []chunk.Record, move func(path string) error) error {
+	if err := s.Chunks.Adopt(recs, move); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put = append(s.put, recs...)
+	s.p.w.report.Linked++
+	return nil
+}
+
+// LinkAlone has a pack leave by its name.
+func (s *shelf) LinkAlone(ctx context.Context, recs []chunk.Record, link func(path string) error) (bool, error) {
+	done, err := s.Chunks.LinkAlone(ctx, recs, link)
+	if done && err == nil {
+		s.p.w.report.Linked++
+	}
+	return done, err
 }
 
 // Sync implements exchange.Chunks for the goroutines of callers and callees.
@@ -151,6 +189,9 @@ func (s *shelf) evict() {
 func (p *proc) sealerFor(peer identity.ID) (*chunk.Sealer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.sealers[peer] == nil && p.w.signed(p.site, p.w.byID(peer)) {
+		return chunk.NewPlainSealer()
+	}
 	if p.sealers[peer] == nil {
 		p.sealers[peer] = chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s %s", p.w.plan.Seed, p.site.name, peer)))
 	}
@@ -176,7 +217,7 @@ func (p *proc) putPack(pw node.PackWrite) {
 		var damaged []chunk.Name
 		err := error(pipe.ErrNoSpace)
 		if w.healthy || !w.chance(w.plan.PutFail) {
-			damaged, err = node.PutPack(context.Background(), p.pipe, p.shelf, pw)
+			damaged, err = node.PutPack(context.Background(), p.pipe, p.shelf, p.links, pw)
 		}
 		if errors.Is(err, pipe.ErrExists) && pw.Pack.Verify {
 			err = nil // written by an earlier run, which did not live to note it
@@ -187,6 +228,7 @@ func (p *proc) putPack(pw node.PackWrite) {
 		}
 		if data, ok := p.site.out.ReadFile(path(pw.Name)); err == nil && ok {
 			p.checkName(pw.Peer, pw.Name, pw.Pack.Verify)
+			p.checkReadable(pw, data)
 			p.linked[pw.Name] = pw.Pack.Records
 			p.wrote(pw.Name, data)
 		}
@@ -197,18 +239,20 @@ func (p *proc) putPack(pw node.PackWrite) {
 	})
 }
 
-// truncated tells that somebody cut a pack in the outbox. It is a copy of what the chunk store has; with the planted
-// defect it is the store's own file.
-func (s *site) truncated(n frame.Name, size int64) {
-	p := s.main()
-	if planted.Bug != planted.LinkedPack || p == nil {
+// checkReadable demands that a pack of a signed link is the bytes of a body and nothing else.
+func (p *proc) checkReadable(pw node.PackWrite, data []byte) {
+	if !p.w.signed(p.site, p.w.byID(pw.Peer)) {
 		return
 	}
-	at := int64(0)
-	for _, r := range p.linked[n] {
-		if at += r.Size(); at > size {
-			_ = p.chunks.Damage(r.Name, false) // dropped meanwhile: nothing to damage
+	for _, r := range pw.Pack.Records {
+		n := min(r.Len, int64(len(data)))
+		if chunk.Sum(blake3.Sum256(data[:n])) != r.Hsh {
+			p.w.fail("readable", "%s writes pack %d, which is not what was announced as plain", p.site.name, pw.Name.Seq)
 		}
+		data = data[n:]
+	}
+	if len(data) > 0 {
+		p.w.fail("readable", "%s writes pack %d with %d bytes besides", p.site.name, pw.Name.Seq, len(data))
 	}
 }
 
@@ -221,7 +265,7 @@ func (p *proc) takePack(r node.PackRead) {
 		if w.crashNow(p) {
 			return // nothing is put
 		}
-		res, err := node.TakePack(context.Background(), p.pipe, atOnce{p.shelf}, f, r)
+		res, err := node.TakePack(context.Background(), p.pipe, atOnce{p.shelf}, p.links, f, r)
 		switch {
 		case errors.Is(err, pipe.ErrGone):
 			res = node.PackResult{Vanished: true}
@@ -319,6 +363,9 @@ func (p *proc) lacksChunks(r store.Out) string {
 		return ""
 	}
 	mp, err := chunk.ParseMap(part.Map)
+	if p.w.signed(p.site, p.w.byID(r.Peer)) {
+		mp, err = chunk.ParsePlainMap(part.Map)
+	}
 	if err != nil {
 		return err.Error()
 	}

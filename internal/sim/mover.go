@@ -99,10 +99,9 @@ func (m *mover) take(s *site, n frame.Name, way time.Duration) {
 		m.came(n)
 		return
 	}
-	if n.Ext == frame.ExtPack && !w.healthy && w.chance(w.plan.Cut/2) { // cut where it lies
+	if n.Ext == frame.ExtPack && !w.healthy && !w.plan.Private && w.chance(w.plan.Cut/2) { // cut where it lies
 		data = m.cut(data)
-		s.out.WriteFile(path(n), data)
-		s.truncated(n, int64(len(data)))
+		s.out.Truncate(path(n), len(data))
 	}
 	if w.plan.Mover == Moves {
 		s.out.Remove(path(n))

@@ -32,7 +32,7 @@ func (w *World) givePast() {
 			own, pep := epoch(s), epoch(o)
 			first, theirs := own*frame.SeqPerEpoch, pep*frame.SeqPerEpoch
 			for seq := first; seq < first+pastFiles; seq++ {
-				w.book.inFile[frame.Name{Recipient: o.id, Sender: s.id, Seq: seq, Ext: frame.ExtFrame}] = nil
+				w.book.inFile[frame.Name{Recipient: o.id, Sender: s.id, Seq: seq, Ext: w.frameExt(s, o)}] = nil
 			}
 			b.PutLink(store.Link{Peer: o.id, Epoch: own, PeerEpoch: pep, LastID: pastMessages, SeqReserved: first + pastFiles,
 				Contig: pastMessages, PeerBase: pastMessages + 1, PeerLast: pastMessages, AckedContig: pastMessages,

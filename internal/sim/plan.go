@@ -72,6 +72,9 @@ type Plan struct {
 	HoldBack      uint64 // the mover never delivers this message of site 0 to site 1 while there are faults
 	Flood         int    // small messages from site 0 to site 1
 	Chunks        bool   // long bodies travel as chunks in packs
+	Private       bool   // nobody but the sites writes in the folders: packs enter and leave the pipe by name
+	Apart         bool   // long bodies lie in files of their own, as they do where packs are linked
+	Signed        bool   // half of the links are signed and not encrypted
 	Evict         int    // times that a chunk store drops what nobody needs
 	Streams       bool   // every answer comes in many pieces
 	Impatient     bool   // callers soon cease to wait: answers are stored
@@ -80,6 +83,13 @@ type Plan struct {
 
 // NewPlan draws a plan from a seed.
 func NewPlan(seed uint64) Plan {
+	p := PlanOfCopies(seed)
+	p.drawLinks()
+	return p
+}
+
+// PlanOfCopies is what a seed meant before packs were linked and links signed: all packs are copied, all links encrypted.
+func PlanOfCopies(seed uint64) Plan {
 	r := rand.New(rand.NewPCG(seed, 0x706c616e))
 	p := Plan{Seed: seed, RealSeal: seed%100 == 99, Sites: 2, Mover: Mover(r.IntN(int(numMovers))), Calls: 100 + r.IntN(300),
 		Window: 4096, MaxRanges: 4096, MaxFiles: 256, FrameBytes: 1 << 20, MinTrouble: time.Minute, Trouble: 60 * 24 * time.Hour}
@@ -114,6 +124,16 @@ func (p *Plan) drawChunks() {
 	r := rand.New(rand.NewPCG(p.Seed, 0x6368756e))
 	if p.Chunks = r.IntN(2) == 0; p.Chunks && r.IntN(2) == 0 {
 		p.Evict = 1 + r.IntN(4)
+	}
+}
+
+// drawLinks lets some of the plans with packs have these linked, or links that are signed. A source of its own, as above.
+func (p *Plan) drawLinks() {
+	r := rand.New(rand.NewPCG(p.Seed, 0x6c696e6b))
+	p.Private, p.Signed = p.Chunks && r.IntN(3) == 0, p.Chunks && r.IntN(4) == 0
+	p.Apart = p.Private
+	if p.Signed && p.DelayMax >= time.Minute { // each body is a pack, and only so many are on their way at once
+		p.Calls = min(p.Calls, 80)
 	}
 }
 

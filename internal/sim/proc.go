@@ -31,6 +31,7 @@ type proc struct {
 	*folder
 	db     *store.Mem // of the folder
 	shelf  *shelf     // nil: bodies travel in messages alone
+	links  *node.Links
 	pipe   *pipe.Mem
 	core   *node.Core
 	reader *node.Reader
@@ -68,23 +69,29 @@ func (s *site) start(disk *folder) *proc {
 		p.epochs[id], p.caps[id] = new(atomic.Uint64), new(atomic.Pointer[[]string])
 	}
 	var err error
-	if p.pipe, err = pipe.OpenMem(pipe.Options{Self: s.id, Peers: peers, Outbox: "/o", Inbox: "/i", Keep: w.plan.Keep}, s.out, s.in); err != nil {
+	if p.pipe, err = pipe.OpenMem(pipe.Options{Self: s.id, Peers: peers, Outbox: "/o", Inbox: "/i", Keep: w.plan.Keep, Private: w.plan.Private}, s.out, s.in); err != nil {
 		panic(err)
 	}
 	p.seal = w.sealingOf(s)
 	opt := node.Options{Self: s.id, Opener: p.seal, Pipe: p.pipe, Store: p.db, Log: zerolog.Nop(), Link: p.linkConfig(),
 		Limits: node.Limits{OutboxMessages: 10_000, OutboxBytes: 64 << 20},
 		Rand:   func() *rand.Rand { return rand.New(rand.NewPCG(w.rnd.Uint64(), w.rnd.Uint64())) }}
-	names := map[identity.ID]string{}
+	names, signed := map[identity.ID]string{}, map[identity.ID]bool{}
 	for _, id := range peers {
 		names[id] = w.byID(id).name
-		opt.Peers = append(opt.Peers, node.Peer{ID: id, Name: names[id], Sealer: p.seal.to(id)})
+		signed[id] = w.signed(s, w.byID(id))
+		opt.Peers = append(opt.Peers, node.Peer{ID: id, Name: names[id], Sealer: p.seal.to(id), Signed: signed[id]})
 	}
-	cfg := exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Upstreams: callee{p}, Now: p.now,
+	cfg := exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Signed: signed, Upstreams: callee{p}, Now: p.now,
 		Honoured: func(up string) bool { return up == honoured }, Log: zerolog.Nop()}
 	if w.plan.Chunks {
 		p.shelf = &shelf{Chunks: disk.chunks, p: p}
 		opt.Chunks, cfg.Chunks, cfg.Sealer = p.shelf, p.shelf, p.sealerFor
+		p.pipe.Beside(disk.chunks.Folder())
+		p.links = &node.Links{Pipe: p.pipe, Chunks: p.shelf}
+	}
+	if w.plan.Apart {
+		opt.Bulk.Apart, cfg.Apart = apart, p.shelf.Begin
 	}
 	p.reader = node.NewReader(opt)
 	p.m = exchange.NewManager(cfg, p, p.db)
@@ -107,6 +114,9 @@ func (s *site) start(disk *folder) *proc {
 	w.stir(p)
 	return p
 }
+
+// apart is from which size on a pack ends with what was offered together; bodies here are small.
+const apart = 64 << 10
 
 // remember is how long a callees' side knows what it executed; results are kept longer than any run lasts.
 const remember = 200 * 24 * time.Hour

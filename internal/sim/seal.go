@@ -70,7 +70,7 @@ func (w *World) sealingOf(s *site) sealing {
 			continue
 		}
 		p := seal.Peer{ID: o.id, Name: o.name, Sig: map[string]ed25519.PublicKey{o.keys.sigKid: o.keys.sig.Public().(ed25519.PublicKey)},
-			EncKid: o.keys.encKid, Enc: &o.keys.enc.PublicKey}
+			EncKid: o.keys.encKid, Enc: &o.keys.enc.PublicKey, Signed: w.signed(s, o)}
 		sealer, err := seal.NewSealer(self, p)
 		if err != nil {
 			panic(err)

@@ -39,6 +39,7 @@ type Report struct {
 	Lost       int    // files that it never delivered
 	Files      int    // files that the sites wrote
 	Packs      int    // of them, packs of chunks
+	Linked     int    // times that a pack entered or left the pipe by its name
 	Calls      int    // calls that callers made
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them

@@ -21,6 +21,7 @@ var (
 	runFor = flag.Duration("sim.for", 0, "go on with further seeds for so long")
 	held   = flag.Bool("sim.held", false, "no state is restored from an older copy or run twice")
 	packs  = flag.Bool("sim.packs", false, "worlds with packs alone; the others are passed over")
+	copies = flag.Bool("sim.copies", false, "as seeds were played before packs were linked and links signed")
 	bare   = flag.Bool("sim.bare", false, "no packs: bodies travel in messages alone")
 	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
 )
@@ -82,6 +83,9 @@ func TestSeeds(t *testing.T) {
 // planOf draws the plan of a seed.
 func planOf(seed uint64) Plan {
 	p := NewPlan(seed)
+	if *copies || *bare {
+		p = PlanOfCopies(seed)
+	}
 	if *held {
 		p.Rollback, p.Clone = 0, 0
 	}
@@ -98,7 +102,7 @@ func TestSeedsThatFailedOnce(t *testing.T) {
 	for _, seed := range failed {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			p := NewPlan(seed)
+			p := PlanOfCopies(seed)
 			p.Chunks = false // as it was then
 			check(t, Run(t, p))
 		})
@@ -112,7 +116,7 @@ func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
 	for _, seed := range failedWithPacks {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			p := NewPlan(seed)
+			p := PlanOfCopies(seed) // as it was then
 			if !p.Chunks {
 				t.Fatal("a world without packs")
 			}
@@ -161,6 +165,7 @@ func (r *Report) add(o Report) {
 	r.Lost += o.Lost
 	r.Files += o.Files
 	r.Packs += o.Packs
+	r.Linked += o.Linked
 	r.Calls += o.Calls
 	r.Accepted += o.Accepted
 	r.Crashes += o.Crashes
@@ -180,8 +185,8 @@ func (r *Report) String() string {
 	for _, k := range slices.Sorted(maps.Keys(r.Ended)) {
 		ended = append(ended, fmt.Sprintf("%s %d", k, r.Ended[k]))
 	}
-	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
-		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
+	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, linked or moved %d times; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
+		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Linked, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
 }
 
 // One message is missing for long, and more than 65,536 later ones come: what lies between them is no bound.
@@ -195,7 +200,7 @@ func TestHugeGap(t *testing.T) {
 
 // planFor draws plans in which a defect has an occasion to show.
 func planFor(d planted.Defect, seed uint64) Plan {
-	p := NewPlan(seed)
+	p := PlanOfCopies(seed)
 	switch d {
 	case planted.NameReuse:
 		p.Veteran, p.Lose, p.LoseClock, p.NoDisturbance, p.JumpMost = true, 2, true, false, 60*24*time.Hour
@@ -209,7 +214,7 @@ func planFor(d planted.Defect, seed uint64) Plan {
 	case planted.HaveEarly, planted.ShipEarly:
 		p.Chunks = true
 	case planted.LinkedPack:
-		p.Chunks, p.Cut, p.NoDisturbance = true, 0.3, false
+		p.Chunks, p.Apart, p.Cut, p.NoDisturbance = true, true, 0.3, false
 	case planted.Distance:
 		return Distance(seed)
 	case planted.ResendEarly:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/pipe"
 )
@@ -75,6 +76,17 @@ func (w *World) byID(id identity.ID) *site {
 		}
 	}
 	return nil
+}
+
+// signed says whether the link of two sites is signed and not encrypted.
+func (w *World) signed(a, b *site) bool { return w.plan.Signed && (a.n+b.n)%2 == 1 }
+
+// frameExt is how the names of frames between two sites end.
+func (w *World) frameExt(a, b *site) frame.Ext {
+	if w.signed(a, b) {
+		return frame.ExtSigned
+	}
+	return frame.ExtFrame
 }
 
 // others gives the ids of all sites but s.

@@ -25,12 +25,12 @@ type Links struct {
 
 // linkPack puts a pack into the pipe as a further name of the store's own file; false: it must be copied. What was in the
 // pipe before is copied, for its records are verified on the way.
-func (n *Node) linkPack(ctx context.Context, w PackWrite) (done bool, err error) {
-	if n.opt.Links == nil || w.Pack.Verify || w.Bare {
+func (l *Links) linkPack(ctx context.Context, w PackWrite) (done bool, err error) {
+	if l == nil || w.Pack.Verify || w.Bare {
 		return false, nil
 	}
-	done, err = n.opt.Links.Chunks.LinkAlone(ctx, w.Pack.Records, func(path string) error {
-		return n.opt.Links.Pipe.Link(w.Name, w.Pack.Size, path)
+	done, err = l.Chunks.LinkAlone(ctx, w.Pack.Records, func(path string) error {
+		return l.Pipe.Link(w.Name, w.Pack.Size, path)
 	})
 	if errors.Is(err, pipe.ErrNoLink) {
 		return false, nil
@@ -40,12 +40,12 @@ func (n *Node) linkPack(ctx context.Context, w PackWrite) (done bool, err error)
 
 // adoptPack verifies a pack and moves it into the store; false: it must be copied, because it is not whole, or not ours
 // alone.
-func (n *Node) adoptPack(ctx context.Context, f pipe.File, c pipe.Content, r PackRead) (res PackResult, done bool, err error) {
-	if n.opt.Links == nil || r.Bare || c.Size() != chunk.PackSize(r.Records) {
+func (l *Links) adoptPack(ctx context.Context, chunks Chunks, f pipe.File, c pipe.Content, r PackRead) (res PackResult, done bool, err error) {
+	if l == nil || r.Bare || c.Size() != chunk.PackSize(r.Records) {
 		return res, false, nil
 	}
 	for i, rec := range r.Records {
-		if r.Got[i] || n.opt.Chunks.Holds(rec) {
+		if r.Got[i] || chunks.Holds(rec) {
 			return res, false, nil
 		}
 		res.Got = append(res.Got, i)
@@ -71,12 +71,12 @@ func (n *Node) adoptPack(ctx context.Context, f pipe.File, c pipe.Content, r Pac
 			return res, false, nil // what is good is copied
 		}
 	}
-	err = n.opt.Links.Chunks.Adopt(r.Records, func(path string) error { return n.opt.Links.Pipe.TakeOver(f, c, path) })
+	err = l.Chunks.Adopt(r.Records, func(path string) error { return l.Pipe.TakeOver(f, c, path) })
 	if errors.Is(err, pipe.ErrNoLink) {
 		return res, false, nil
 	}
 	if err == nil {
-		err = n.opt.Chunks.Sync(ctx)
+		err = chunks.Sync(ctx)
 	}
 	res.Whole, res.Final = true, true
 	return res, err == nil, err

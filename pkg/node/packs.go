@@ -39,11 +39,7 @@ const readsAtOnce = 2
 
 // writePack puts a pack into the pipe.
 func (n *Node) writePack(ctx context.Context, w PackWrite) {
-	var damaged []chunk.Name
-	linked, err := n.linkPack(ctx, w)
-	if !linked && err == nil {
-		damaged, err = PutPack(ctx, n.opt.Pipe, n.opt.Chunks, w)
-	}
+	damaged, err := PutPack(ctx, n.opt.Pipe, n.opt.Chunks, n.opt.Links, w)
 	if errors.Is(err, pipe.ErrExists) && w.Pack.Verify {
 		err = nil // written by an earlier run, which did not live to note it
 	}
@@ -54,8 +50,16 @@ func (n *Node) writePack(ctx context.Context, w PackWrite) {
 	n.tell(ctx, func(now time.Time) { n.core.PackWritten(now, w, err, damaged) })
 }
 
-// PutPack copies a pack out of the chunk store into the pipe, record by record; damaged are those that are not there as they were.
-func PutPack(ctx context.Context, p Pipe, chunks Chunks, w PackWrite) (damaged []chunk.Name, err error) {
+// PutPack has a pack enter the pipe: by name where links (nil: none) allow it, else copied out of the chunk store record by
+// record; damaged are those that are not there as they were.
+func PutPack(ctx context.Context, p Pipe, chunks Chunks, links *Links, w PackWrite) (damaged []chunk.Name, err error) {
+	if linked, err := links.linkPack(ctx, w); linked || err != nil {
+		return nil, err
+	}
+	return copyPack(ctx, p, chunks, w)
+}
+
+func copyPack(ctx context.Context, p Pipe, chunks Chunks, w PackWrite) (damaged []chunk.Name, err error) {
 	err = p.PutStream(ctx, w.Name, w.Size(), func(out io.Writer) error {
 		if w.Bare {
 			out = &headless{w: out, recs: w.Pack.Records}
@@ -86,7 +90,7 @@ func (n *Node) readPack(ctx context.Context, r PackRead) {
 		return
 	}
 	f := r.Found.Token.(pipe.File)
-	res, err := takePack(ctx, n.opt.Pipe, n.opt.Chunks, f, r, n.adoptPack)
+	res, err := TakePack(ctx, n.opt.Pipe, n.opt.Chunks, n.opt.Links, f, r)
 	switch {
 	case errors.Is(err, pipe.ErrGone), errors.Is(err, pipe.ErrNotRegular):
 		res = PackResult{Vanished: true}
@@ -103,24 +107,16 @@ func (n *Node) readPack(ctx context.Context, r PackRead) {
 	n.tell(ctx, func(now time.Time) { n.core.PackWasRead(now, r, res) })
 }
 
-// TakePack reads a pack record by record; what is as announced is put into the chunk store and made durable.
-func TakePack(ctx context.Context, in Pipe, chunks Chunks, f pipe.File, r PackRead) (res PackResult, err error) {
-	return takePack(ctx, in, chunks, f, r, nil)
-}
-
-// adopter moves a whole pack into the chunk store, where it can.
-type adopter func(context.Context, pipe.File, pipe.Content, PackRead) (res PackResult, done bool, err error)
-
-func takePack(ctx context.Context, in Pipe, chunks Chunks, f pipe.File, r PackRead, adopt adopter) (res PackResult, err error) {
+// TakePack takes a pack in: by name where links (nil: none) allow it and all of it is as announced, else record by record;
+// what is as announced is put into the chunk store and made durable.
+func TakePack(ctx context.Context, in Pipe, chunks Chunks, links *Links, f pipe.File, r PackRead) (res PackResult, err error) {
 	c, err := in.Open(f)
 	if err != nil {
 		return res, err
 	}
 	defer c.Close()
-	if adopt != nil {
-		if res, done, err := adopt(ctx, f, c, r); done || err != nil {
-			return res, err
-		}
+	if res, done, err := links.adoptPack(ctx, chunks, f, c, r); done || err != nil {
+		return res, err
 	}
 	var src io.ReaderAt = c
 	size := c.Size()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -29,10 +30,21 @@ type memFile struct {
 	base    string
 	name    frame.Name // that base reads as, without any suffix
 	named   bool
-	data    []byte
+	node    *memNode
 	mtime   time.Time
 	version uint64 // of the folder when it was written: what an inode and a clock are on disk
 }
+
+// memNode is what all names of a file have in common. The bytes are never changed in place.
+type memNode struct{ content atomic.Pointer[[]byte] }
+
+func newMemNode(data []byte) *memNode {
+	n := &memNode{}
+	n.content.Store(&data)
+	return n
+}
+
+func (f *memFile) data() []byte { return *f.node.content.Load() }
 
 // NewMemFolder makes an empty folder; now gives the modification times, nil means time.Now.
 func NewMemFolder(now func() time.Time) *MemFolder {
@@ -43,9 +55,22 @@ func NewMemFolder(now func() time.Time) *MemFolder {
 }
 
 // WriteFile creates or replaces a file.
-func (f *MemFolder) WriteFile(path string, data []byte) { f.write(path, data, true) }
+func (f *MemFolder) WriteFile(path string, data []byte) {
+	f.write(path, newMemNode(slices.Clone(data)), true)
+}
 
-func (f *MemFolder) write(path string, data []byte, over bool) bool {
+// Truncate cuts a file where it lies, under all of its names, and says whether it was there.
+func (f *MemFolder) Truncate(path string, size int) bool {
+	file, ok := f.stat(path)
+	if ok {
+		data := file.data()[:size:size]
+		file.node.content.Store(&data)
+	}
+	return ok
+}
+
+// write gives a file a name; false: it is taken, and over does not say that this one takes its place.
+func (f *MemFolder) write(path string, node *memNode, over bool) bool {
 	dir, base := pathpkg.Split(path)
 	f.mu.Lock()
 	if _, ok := f.dirs[dir][base]; ok && !over {
@@ -56,7 +81,7 @@ func (f *MemFolder) write(path string, data []byte, over bool) bool {
 		f.dirs[dir] = map[string]*memFile{}
 	}
 	f.version++
-	file := &memFile{base: base, data: slices.Clone(data), mtime: f.now(), version: f.version}
+	file := &memFile{base: base, node: node, mtime: f.now(), version: f.version}
 	name, err := frame.ParseName(base)
 	file.name, file.named = name, err == nil
 	f.dirs[dir][base] = file
@@ -74,7 +99,7 @@ func (f *MemFolder) ReadFile(path string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	return slices.Clone(file.data), true // never changed in place
+	return slices.Clone(file.data()), true
 }
 
 // Remove deletes a file and says whether it was there.
@@ -135,12 +160,13 @@ func (f *MemFolder) watch(m *Mem) (stop func()) {
 }
 
 // Mem is the twin of Dir on folders in memory. It keeps the same contract but for what only a file system
-// has: modes, links, free space, temporary files. Its Quarantine keeps the copies in memory, see Quarantined.
+// has: modes, owners, free space, temporary files. Its Quarantine keeps the copies in memory, see Quarantined.
 // With scans driven by a given time and no Run it starts no goroutine and uses no timer. All methods are
 // safe for concurrent use.
 type Mem struct {
 	desk
 	out, in *MemFolder
+	beside  *MemFolder // where the paths of Link and TakeOver lie; nil: nowhere
 
 	scanMu sync.Mutex
 	quarMu sync.Mutex
@@ -201,7 +227,7 @@ func (m *Mem) Put(ctx context.Context, n frame.Name, chunks ...[]byte) error {
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil && !m.out.write(m.path(n), slices.Concat(chunks...), false) {
+	if err == nil && !m.out.write(m.path(n), newMemNode(slices.Concat(chunks...)), false) {
 		err = ErrExists
 	}
 	if err != nil {
@@ -232,7 +258,7 @@ func (m *Mem) ListOwn(peer identity.ID) ([]Entry, error) {
 	var list []Entry
 	for _, f := range m.out.in(m.dir(peer), peer.String()+"--"+m.o.Self.String()) {
 		if n, ok := m.nameOf(f); ok && n.Recipient == peer && m.mine(n) {
-			list = append(list, Entry{Name: n, Size: int64(len(f.data)), ModTime: f.mtime})
+			list = append(list, Entry{Name: n, Size: int64(len(f.data())), ModTime: f.mtime})
 		}
 	}
 	m.own.set(peer, len(list))
@@ -269,14 +295,14 @@ func (m *Mem) nameOf(f *memFile) (n frame.Name, ok bool) {
 }
 
 func (m *Mem) look(s *survey, f *memFile, n frame.Name) {
-	if int64(len(f.data)) > m.o.limit(n.Ext) {
+	if int64(len(f.data())) > m.o.limit(n.Ext) {
 		s.skip(SkipTooLarge)
 		return
 	}
 	s.see(n, f.mark(), f.mtime)
 }
 
-func (f *memFile) mark() mark { return mark{size: int64(len(f.data)), inode: f.version} }
+func (f *memFile) mark() mark { return mark{size: int64(len(f.data())), inode: f.version} }
 
 // Read gives the whole content as it is now; see Dir.Read.
 func (m *Mem) Read(file File) ([]byte, error) {

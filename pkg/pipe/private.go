@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/planted"
 )
 
 // ErrNoLink says that a file cannot enter or leave the pipe by its name alone: it is on another file system, or not this
@@ -133,11 +134,19 @@ func (d *Dir) folders() []*place {
 	return all
 }
 
+// alone says why others may write in the folders, as far as the configuration tells; nil: it says that nobody does.
+func (o *Options) alone() error {
+	if !o.Private && planted.Bug != planted.LinkedPack {
+		return errors.New("pipe.private is not set")
+	}
+	return nil
+}
+
 // private says why a folder is not this user's alone to write in; nil: it is. Looked at each time, for a folder may be
 // exchanged or opened to others at any time.
 func (d *Dir) private(f *folder) error {
-	if !d.o.Private {
-		return errors.New("pipe.private is not set")
+	if err := d.o.alone(); err != nil {
+		return err
 	}
 	fi, err := f.self.Stat()
 	if err != nil {

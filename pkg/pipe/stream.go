@@ -157,10 +157,17 @@ func (m *Mem) Open(file File) (Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return memContent{bytes.NewReader(data)}, nil
+	c := memContent{Reader: bytes.NewReader(data)}
+	if f, ok := m.in.stat(m.path(file.Name)); ok && bytes.Equal(f.data(), data) { // else it was exchanged just now
+		c.node = f.node
+	}
+	return c, nil
 }
 
-type memContent struct{ *bytes.Reader }
+type memContent struct {
+	*bytes.Reader
+	node *memNode // that was read; nil: nobody knows
+}
 
 func (memContent) Close() error  { return nil }
 func (c memContent) Size() int64 { return c.Reader.Size() }

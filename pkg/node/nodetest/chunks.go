@@ -13,16 +13,40 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/pipe"
 )
 
 // Chunks is a chunk store in memory. What was put is durable after Sync: Clone gives a store as a restarted process
 // finds it. Safe for concurrent use.
 type Chunks struct {
 	mu    sync.Mutex
-	all   map[chunk.Name][]byte
+	all   map[chunk.Name]cell
 	fresh map[chunk.Name]bool // put since the last Sync
 	pins  map[[16]byte]map[chunk.Name]bool
 	full  bool
+
+	folder *pipe.MemFolder // of files of runs, and of packs that were taken over
+	files  map[string][]chunk.Record
+	next   int
+}
+
+// cell is where a ciphertext lies: by itself, or in a file.
+type cell struct {
+	ct   []byte
+	file string
+	at   int64 // of the record in it
+	n    int64 // bytes of ciphertext
+}
+
+// get gives a ciphertext, nil if it is not here. Called with the lock held.
+func (c *Chunks) get(n chunk.Name) []byte {
+	x := c.all[n]
+	if x.file == "" {
+		return x.ct
+	}
+	data, _ := c.folder.ReadFile(x.file)
+	at := min(x.at+chunk.HeaderLen, int64(len(data)))
+	return data[at:min(at+x.n, int64(len(data)))] // less where somebody cut the file
 }
 
 // SetFull says whether there is no room for anything more.
@@ -34,17 +58,19 @@ func (c *Chunks) SetFull(full bool) {
 
 // NewChunks makes an empty store.
 func NewChunks() *Chunks {
-	return &Chunks{all: map[chunk.Name][]byte{}, fresh: map[chunk.Name]bool{}, pins: map[[16]byte]map[chunk.Name]bool{}}
+	return &Chunks{all: map[chunk.Name]cell{}, fresh: map[chunk.Name]bool{}, pins: map[[16]byte]map[chunk.Name]bool{},
+		folder: pipe.NewMemFolder(nil), files: map[string][]chunk.Record{}}
 }
 
-// Clone gives what survives a power cut.
+// Clone gives what survives a power cut. Each chunk of it lies by itself.
 func (c *Chunks) Clone() *Chunks {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := NewChunks()
-	out.all = maps.Clone(c.all)
-	for n := range c.fresh {
-		delete(out.all, n)
+	for n := range c.all {
+		if !c.fresh[n] {
+			out.all[n] = cell{ct: c.get(n)}
+		}
 	}
 	return out
 }
@@ -53,15 +79,14 @@ func (c *Chunks) Clone() *Chunks {
 func (c *Chunks) Holds(r chunk.Record) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ct := c.all[r.Name]
-	return ct != nil && chunk.Sum(blake3.Sum256(ct)) == r.Hsh
+	return c.holds(r)
 }
 
 // Find gives the record of the chunk with this name and hash, or ErrMissing.
 func (c *Chunks) Find(_ context.Context, n chunk.Name, hsh chunk.Sum) (chunk.Record, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ct := c.all[n]
+	ct := c.get(n)
 	if ct == nil || c.fresh[n] || chunk.Sum(blake3.Sum256(ct)) != hsh {
 		return chunk.Record{}, chunk.ErrMissing
 	}
@@ -72,10 +97,11 @@ func (c *Chunks) Find(_ context.Context, n chunk.Name, hsh chunk.Sum) (chunk.Rec
 func (c *Chunks) Chunk(_ context.Context, n chunk.Name) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all[n] == nil {
+	ct := c.get(n)
+	if ct == nil {
 		return nil, chunk.ErrMissing
 	}
-	return slices.Clone(c.all[n]), nil
+	return slices.Clone(ct), nil
 }
 
 // Fill implements chunk.FillSource.
@@ -97,13 +123,20 @@ func (c *Chunks) Suspect(_ context.Context, n chunk.Name, hsh chunk.Sum) {
 func (c *Chunks) Put(r chunk.Record, ct []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.all[r.Name]; old == nil || chunk.Sum(blake3.Sum256(old)) != r.Hsh { // a damaged one is no copy
-		if c.full {
-			return chunk.ErrFull
-		}
-		c.all[r.Name], c.fresh[r.Name] = slices.Clone(ct), true
+	if c.holds(r) {
+		return nil
 	}
+	if c.full {
+		return chunk.ErrFull
+	}
+	c.all[r.Name], c.fresh[r.Name] = cell{ct: slices.Clone(ct)}, true
 	return nil
+}
+
+// holds is Holds with the lock held.
+func (c *Chunks) holds(r chunk.Record) bool {
+	ct := c.get(r.Name)
+	return ct != nil && chunk.Sum(blake3.Sum256(ct)) == r.Hsh // a damaged one is no copy
 }
 
 // Sync makes durable what was put.
@@ -133,16 +166,17 @@ func (c *Chunks) WriteRecord(ctx context.Context, w io.Writer, r chunk.Record, v
 func (c *Chunks) Damage(n chunk.Name, drop bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all[n] == nil {
+	old := c.get(n)
+	if old == nil {
 		return fmt.Errorf("%w: %s", chunk.ErrMissing, n)
 	}
 	if drop {
 		delete(c.all, n)
 		return nil
 	}
-	ct := slices.Clone(c.all[n])
+	ct := slices.Clone(old)
 	ct[len(ct)/2] ^= 1
-	c.all[n] = ct
+	c.all[n] = cell{ct: ct}
 	return nil
 }
 
