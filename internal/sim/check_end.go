@@ -93,7 +93,7 @@ func (w *World) allEnded() bool {
 			}
 		}
 	}
-	return w.mover.flying == 0
+	return w.mover.flying == 0 && w.fetchesEnded()
 }
 
 // checkEnded says what has not ended in time.
@@ -121,6 +121,7 @@ func (w *World) checkEnded() {
 			}
 		}
 	}
+	w.checkFetches()
 	w.fail("progress", "the mover is not done, %d files", w.mover.flying)
 }
 

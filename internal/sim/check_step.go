@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"testing/synctest"
 
-	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
@@ -209,13 +208,19 @@ func (p *proc) checkBounds() {
 
 // watched is the layer above, held to what it may be told.
 type watched struct {
-	*exchange.Manager
+	above
 	p *proc
+}
+
+// above is what exchange.Manager, and datapipe.Pipe before it, are to a core.
+type above interface {
+	node.Recoverer
+	node.ChunkHandler
 }
 
 // Recover implements node.Recoverer.
 func (h watched) Recover(ctx context.Context, s *node.Step) error {
-	err := h.Manager.Recover(ctx, s)
+	err := h.above.Recover(ctx, s)
 	synctest.Wait()
 	return err
 }
@@ -234,7 +239,7 @@ func (h watched) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
 	if p.w.trace.verbose {
 		p.w.trace.tell(p.w, fmt.Sprintf("%s gets message %d of %s: %s %.300s", p.site.name, d.ID, p.w.byID(d.Peer).name, d.Kind, d.Data))
 	}
-	keep := h.Manager.Deliver(s, d)
+	keep := h.above.Deliver(s, d)
 	synctest.Wait()
 	return keep
 }
@@ -242,13 +247,13 @@ func (h watched) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
 // Poisoned implements node.Handler.
 func (h watched) Poisoned(s *node.Step, d *node.Delivery) {
 	h.p.w.fail("panic", "%s: message %d was set aside", h.p.site.name, d.ID)
-	h.Manager.Poisoned(s, d)
+	h.above.Poisoned(s, d)
 }
 
 // PeerReset implements node.Handler.
 func (h watched) PeerReset(s *node.Step, peer identity.ID) {
 	h.p.w.trace.say(h.p.w, "%s sees that %s lost its state", h.p.site.name, h.p.w.byID(peer).name)
-	h.Manager.PeerReset(s, peer)
+	h.above.PeerReset(s, peer)
 	synctest.Wait()
 }
 
@@ -258,12 +263,12 @@ func (h watched) OwnReset(s *node.Step, peer identity.ID) {
 	if own, _ := h.p.core.Link(peer).Epoch(); len(h.p.site.procs) > 1 {
 		h.p.site.history.doubtful[peerEpoch{peer, own}] = true // the other copy may open the same
 	}
-	h.Manager.OwnReset(s, peer)
+	h.above.OwnReset(s, peer)
 	synctest.Wait()
 }
 
 // Tick implements node.Handler.
 func (h watched) Tick(s *node.Step) {
-	h.Manager.Tick(s)
+	h.above.Tick(s)
 	synctest.Wait()
 }

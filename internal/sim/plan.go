@@ -75,6 +75,7 @@ type Plan struct {
 	Private       bool   // nobody but the sites writes in the folders: packs enter and leave the pipe by name
 	Apart         bool   // long bodies lie in files of their own, as they do where packs are linked
 	Signed        bool   // half of the links are signed and not encrypted
+	Data          int    // times that data is stored at a site and read at another
 	Evict         int    // times that a chunk store drops what nobody needs
 	Streams       bool   // every answer comes in many pieces
 	Impatient     bool   // callers soon cease to wait: answers are stored
@@ -88,7 +89,8 @@ func NewPlan(seed uint64) Plan {
 	return p
 }
 
-// PlanOfCopies is what a seed meant before packs were linked and links signed: all packs are copied, all links encrypted.
+// PlanOfCopies is what a seed meant before packs were linked, links signed and data stored: all packs are copied, all links
+// encrypted, and only bodies travel.
 func PlanOfCopies(seed uint64) Plan {
 	r := rand.New(rand.NewPCG(seed, 0x706c616e))
 	p := Plan{Seed: seed, RealSeal: seed%100 == 99, Sites: 2, Mover: Mover(r.IntN(int(numMovers))), Calls: 100 + r.IntN(300),
@@ -127,11 +129,14 @@ func (p *Plan) drawChunks() {
 	}
 }
 
-// drawLinks lets some of the plans with packs have these linked, or links that are signed. A source of its own, as above.
+// drawLinks lets some of the plans with packs have these linked, links that are signed, or stored data that travels. A source of its own, as above.
 func (p *Plan) drawLinks() {
 	r := rand.New(rand.NewPCG(p.Seed, 0x6c696e6b))
 	p.Private, p.Signed = p.Chunks && r.IntN(3) == 0, p.Chunks && r.IntN(4) == 0
 	p.Apart = p.Private
+	if r.IntN(3) == 0 && p.Chunks && !p.Signed && !p.RealSeal && p.Expires { // what is sealed for good does not travel on signed links
+		p.Data = 3 + r.IntN(20)
+	}
 	if p.Signed && p.DelayMax >= time.Minute { // each body is a pack, and only so many are on their way at once
 		p.Calls = min(p.Calls, 80)
 	}

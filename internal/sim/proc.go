@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
@@ -36,6 +37,7 @@ type proc struct {
 	core   *node.Core
 	reader *node.Reader
 	m      *exchange.Manager
+	data   *datapipe.Pipe // nil: no data is stored
 	seal   sealing
 	stop   context.CancelFunc
 	due    time.Duration // when the core wants a tick; -1: never
@@ -52,6 +54,7 @@ type proc struct {
 	mu      sync.Mutex
 	queue   []func(*node.Step)
 	dead    bool
+	reading bool // a client waits for stored data
 }
 
 var errDead = errors.New("the process has ended")
@@ -96,7 +99,7 @@ func (s *site) start(disk *folder) *proc {
 	p.reader = node.NewReader(opt)
 	p.m = exchange.NewManager(cfg, p, p.db)
 	p.readRows()
-	core, err := node.LoadCore(context.Background(), opt, watched{p.m, p}, p.now())
+	core, err := node.LoadCore(context.Background(), opt, p.handler(names), p.now())
 	if err != nil {
 		w.fail("start", "%s cannot start: %v", s.name, err)
 		return nil
@@ -113,6 +116,15 @@ func (s *site) start(disk *folder) *proc {
 	}
 	w.stir(p)
 	return p
+}
+
+// handler is the layer above, watched.
+func (p *proc) handler(names map[identity.ID]string) node.Recoverer {
+	if p.w.plan.Data == 0 {
+		return watched{p.m, p}
+	}
+	p.openData(names)
+	return watchedData{watched{p.data, p}, p.data}
 }
 
 // apart is from which size on a pack ends with what was offered together; bodies here are small.
@@ -148,6 +160,9 @@ func (p *proc) crash() {
 		}
 	}
 	p.stop()
+	if p.data != nil {
+		p.data.Close()
+	}
 	p.m.Close()
 	synctest.Wait()
 	s.disk = disk

@@ -40,6 +40,8 @@ type Report struct {
 	Files      int    // files that the sites wrote
 	Packs      int    // of them, packs of chunks
 	Linked     int    // times that a pack entered or left the pipe by its name
+	Reads      int    // of stored data, at another site
+	Brought    int    // of them, those that got it while they waited
 	Calls      int    // calls that callers made
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them
@@ -54,14 +56,15 @@ type Report struct {
 
 // World is one run.
 type World struct {
-	plan  Plan
-	rnd   *rand.Rand
-	start time.Time
-	wake  chan struct{} // a goroutine left something to do
-	queue agenda
-	sites []*site
-	mover *mover
-	calls []*call
+	plan   Plan
+	rnd    *rand.Rand
+	start  time.Time
+	wake   chan struct{} // a goroutine left something to do
+	queue  agenda
+	sites  []*site
+	mover  *mover
+	calls  []*call
+	stored []*stored
 
 	healthy bool // faults have ended
 	lookAt  time.Duration
@@ -108,6 +111,7 @@ func (w *World) run() {
 	}
 	w.workload()
 	w.troubles()
+	w.transfers()
 	w.until("trouble", w.plan.Trouble, func() bool { return w.issued() && w.now() >= w.plan.MinTrouble })
 	if w.ok() {
 		w.heal()
@@ -119,6 +123,7 @@ func (w *World) run() {
 	}
 	if w.ok() {
 		w.checkShelves()
+		w.checkFetches()
 		w.checkAnswers()
 	}
 }

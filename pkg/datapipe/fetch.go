@@ -1,9 +1,12 @@
 package datapipe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -351,7 +354,7 @@ func (f *fetch) next(n chunk.Name, w *wish) {
 
 // others asks the next peers as well: those that were asked say nothing.
 func (f *fetch) others() {
-	for n, w := range f.missing {
-		f.next(n, w)
+	for _, n := range slices.SortedFunc(maps.Keys(f.missing), func(a, b chunk.Name) int { return bytes.Compare(a[:], b[:]) }) {
+		f.next(n, f.missing[n])
 	}
 }

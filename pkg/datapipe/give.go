@@ -1,8 +1,12 @@
 package datapipe
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
@@ -33,7 +37,7 @@ func (p *Pipe) ChunksAsked(s *node.Step, peer identity.ID, x bulk.ID, wishes []b
 		return
 	case !begun && (p.Knows(x) || s.Bulk(peer).Offered(x)):
 		return // the id is another exchange's
-	case p.looking[peer] >= lookMost || !begun && p.gifts(peer) >= giftMost:
+	case p.looking[peer] >= lookMost || !begun && p.giftsTo(peer) >= giftMost:
 		return // it asks again
 	}
 	p.looking[peer]++
@@ -52,14 +56,21 @@ func (p *Pipe) ChunksAsked(s *node.Step, peer identity.ID, x bulk.ID, wishes []b
 	})
 }
 
-// gifts counts what is given to a peer.
-func (p *Pipe) gifts(peer identity.ID) (n int) {
+// giftsTo counts what is given to a peer.
+func (p *Pipe) giftsTo(peer identity.ID) (n int) {
 	for g := range p.given {
 		if g.peer == peer {
 			n++
 		}
 	}
 	return n
+}
+
+// gifts lists what is given, in order.
+func (p *Pipe) gifts() []gift {
+	return slices.SortedFunc(maps.Keys(p.given), func(a, b gift) int {
+		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), bytes.Compare(a.peer[:], b.peer[:]))
+	})
 }
 
 // find looks chunks up. Those that are here are pinned before, so that they stay.

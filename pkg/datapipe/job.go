@@ -112,7 +112,7 @@ func (p *Pipe) join(ctx context.Context, r *Request) (*job, error) {
 		return nil, problem
 	}
 	now := p.o.Now()
-	j := &job{size: r.N, key: key, id: exchange.NewID(now), over: make(chan struct{}), readers: 1}
+	j := &job{size: r.N, key: key, id: p.o.NewID(now), over: make(chan struct{}), readers: 1}
 	p.jobs[key] = j
 	p.mu.Unlock()
 	if err := p.begin(ctx, j, r, text, peers); err != nil {

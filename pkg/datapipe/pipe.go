@@ -6,9 +6,11 @@
 package datapipe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -54,7 +56,9 @@ type Options struct {
 	// GiveUp is how long a fetch may take; 0: a day.
 	GiveUp time.Duration
 	Now    func() time.Time // nil: time.Now
-	Log    zerolog.Logger
+	// NewID makes the id of a fetch; nil: exchange.NewID.
+	NewID func(now time.Time) exchange.ID
+	Log   zerolog.Logger
 }
 
 // Store is what a Pipe reads.
@@ -118,6 +122,9 @@ func New(o Options, m *exchange.Manager, loop Loop) *Pipe {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.NewID == nil {
+		o.NewID = exchange.NewID
+	}
 	if o.GiveUp <= 0 {
 		o.GiveUp = defaultGiveUp
 	}
@@ -166,8 +173,8 @@ func (p *Pipe) sweeping(ctx context.Context) {
 // sweep forgets fetches of which nothing is on its way any more, and ends what lies on offer for long to peers that do
 // not take it.
 func (p *Pipe) sweep(s *node.Step) {
-	for id, e := range p.ended {
-		coming := 0
+	for _, id := range inOrder(p.ended) {
+		coming, e := 0, p.ended[id]
 		for _, peer := range e.peers {
 			n, _ := s.Bulk(peer).AnnouncedFor(id)
 			coming += n
@@ -180,11 +187,17 @@ func (p *Pipe) sweep(s *node.Step) {
 			s.Over(peer, id)
 		}
 	}
-	for g, since := range p.given {
+	for _, g := range p.gifts() {
+		since := p.given[g]
 		if p.endGift(s, g); s.Now.Sub(since) > giftLife {
 			p.dropGift(s, g)
 		}
 	}
+}
+
+// inOrder gives the ids of a table, oldest first, so that a simulation comes out the same each time.
+func inOrder[T any](table map[exchange.ID]T) []exchange.ID {
+	return slices.SortedFunc(maps.Keys(table), func(a, b exchange.ID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // ChunksStored implements node.ChunkHandler.
@@ -193,8 +206,8 @@ func (p *Pipe) ChunksStored(s *node.Step, peer identity.ID, x bulk.ID, names []c
 	if f := p.fetches[x]; f != nil {
 		f.fullAt = time.Time{}
 	}
-	for _, f := range p.fetches {
-		f.tell(func(n *news) { n.came = append(n.came, names...) })
+	for _, id := range inOrder(p.fetches) {
+		p.fetches[id].tell(func(n *news) { n.came = append(n.came, names...) })
 	}
 }
 
@@ -237,7 +250,7 @@ func (p *Pipe) ChunksMoved(s *node.Step, peer identity.ID, x bulk.ID) {
 // PeerReset implements node.Handler: the peer lost its state, and what it asked for with it.
 func (p *Pipe) PeerReset(s *node.Step, peer identity.ID) {
 	p.Manager.PeerReset(s, peer)
-	for g := range p.given {
+	for _, g := range p.gifts() {
 		if g.peer == peer {
 			p.dropGift(s, g)
 		}

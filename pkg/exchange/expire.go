@@ -129,7 +129,7 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 	}
 }
 
-// dropParts forgets parts of a request that has not come.
+// dropParts forgets what came of a request.
 func (m *Manager) dropParts(s *node.Step, j *job) {
 	delete(m.jobs, j.id)
 	m.dropBody(s, j.peer, j.id, requestOwner(j.id), &j.inbound)

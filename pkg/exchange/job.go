@@ -242,15 +242,20 @@ func (m *Manager) PeerMet(s *node.Step, peer identity.ID) {
 }
 
 // doubt ends what has not begun and must not be repeated, when this site was set back: it may have been done since, and
-// the rest of what came in part has come to the later life. Parts whose request has not come are sent again, if anybody
-// still wants them used.
+// the rest of what came in part has come to the later life. Of what may be repeated, and of parts whose request has not
+// come, all is sent again where the peer still wants it; else nobody would ever tell of its end.
 func (m *Manager) doubt(s *node.Step, peer identity.ID) {
 	for _, j := range inOrder(m.jobs) {
-		if j.peer == peer && j.req == nil {
-			m.dropParts(s, j)
+		if j.peer != peer || j.state != jobEarly && j.state != jobBody {
 			continue
 		}
-		if j.peer == peer && (j.state == jobEarly || j.state == jobBody) && !m.mayRepeat(j.req) {
+		switch {
+		case j.req == nil:
+			m.dropParts(s, j)
+		case m.mayRepeat(j.req) && j.try == 0:
+			m.dropParts(s, j)
+			s.Store().PurgeExchange(j.id)
+		case !m.mayRepeat(j.req):
 			p := Problemf(CodeUncertain, "the site was set back to an older state, after which it may have made the call")
 			m.refuse(s, peer, j.id, j.attempt(), p, j.arrived)
 			m.forget(s, j, p)
