@@ -331,7 +331,9 @@ func (s *memState) replaceOut(old, x *memOut) {
 }
 
 func (s *memState) removeOut(x *memOut) {
-	delete(s.open, outKey{x.Peer, x.ID})
+	if k := (outKey{x.Peer, x.ID}); s.open[k] == x { // of an id that was acked another row may be open
+		delete(s.open, k)
+	}
 	rows := slices.DeleteFunc(s.byEx[x.Exchange], func(y *memOut) bool { return y == x })
 	if len(rows) == 0 {
 		delete(s.byEx, x.Exchange)

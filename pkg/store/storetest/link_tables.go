@@ -113,6 +113,9 @@ func testExists(t *testing.T, k *kit) {
 	})
 	rows, err := k.Outbox(ctx, peerA, 0, 9)
 	k.equal("open", must(t, rows, err), []store.Out{out(1, true, exID(3))})
+	k.commit(func(b *store.Batch) { b.PurgeExchange(exID(1)) }) // what goes with it was acked
+	rows, err = k.Outbox(ctx, peerA, 0, 9)
+	k.equal("still open", must(t, rows, err), []store.Out{out(1, true, exID(3))})
 }
 
 func testStats(t *testing.T, k *kit) {
