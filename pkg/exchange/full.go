@@ -21,6 +21,11 @@ func chunkProblem(err error) error {
 		p.RetryAfter = 30
 		return p
 	}
+	if errors.Is(err, store.ErrFull) { // the index of the chunks could not be written
+		p := Problemf(CodeStoreFailed, "the state folder cannot be written: its disk is full")
+		p.RetryAfter = 5
+		return p
+	}
 	return err
 }
 
