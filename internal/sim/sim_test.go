@@ -110,7 +110,7 @@ func TestSeedsThatFailedOnce(t *testing.T) {
 }
 
 // failedWithPacks are seeds of worlds with packs that once showed a defect.
-var failedWithPacks = []uint64{60, 736, 964, 1166, 1173, 100082, 100135, 100192, 100235, 100414, 100497, 100693}
+var failedWithPacks = []uint64{60, 736, 964, 1166, 1173, 100082, 100135, 100192, 100235, 100414, 100497, 100693, 101495}
 
 func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
 	for _, seed := range failedWithPacks {
@@ -126,7 +126,7 @@ func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
 }
 
 // failedSince are seeds of worlds with packs as they are now that once showed a defect.
-var failedSince = []uint64{102251}
+var failedSince = []uint64{102251, 102720, 102745, 102767}
 
 func TestSeedsThatFailedSince(t *testing.T) {
 	for _, seed := range failedSince {

@@ -196,6 +196,13 @@ func (m *Manager) endOffer(s *node.Step, peer identity.ID, id ID, owner [16]byte
 	}
 }
 
+// endAnswer ends the offer of an answer that is not wanted any more, or cannot be had whole.
+func (m *Manager) endAnswer(s *node.Step, peer identity.ID, id ID) {
+	if b := s.Bulk(peer); b != nil && m.calls[id] == nil && m.uploads[id] == nil && b.Offered(id) {
+		m.endOffer(s, peer, id, answerOwner(id))
+	}
+}
+
 // ChunksStored implements node.ChunkHandler.
 func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, x ID, names []chunk.Name) {
 	delete(m.full, x)

@@ -131,6 +131,7 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 	refuse := func(p *Problem) (int, bool) {
 		// Under the number of the newest try: parts of its answer may have come to a peer that was set back since.
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+row.Attempt, p, s.Now)
+		m.endAnswer(s, d.Peer, r.Exchange)
 		return 0, true
 	}
 	switch {
@@ -144,8 +145,8 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 			p = &Problem{Code: row.Problem, Detail: row.Detail}
 		}
 		return refuse(p)
-	case err == nil && r.Parts > 0 && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
-		return refuse(Problemf(row.Problem, "%s", row.Detail))
+	case err == nil && (r.Parts > 0 || !m.mayRepeat(r)) && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
+		return refuse(Problemf(row.Problem, "%s", row.Detail)) // the word that was given holds: it may be on its way
 	case err == nil && row.Attempt == 0:
 		return 0, false // never begun
 	case err == nil && m.mayRepeat(r) && (r.Parts == 0 || row.Ended.IsZero()):

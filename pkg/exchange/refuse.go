@@ -21,9 +21,7 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 	if j != nil && j.peer != d.Peer {
 		return nil
 	}
-	if b := s.Bulk(d.Peer); m.calls[c.Exchange] == nil && b != nil && b.Offered(c.Exchange) {
-		m.endOffer(s, d.Peer, c.Exchange, answerOwner(c.Exchange)) // of an answer that is not wanted any more
-	}
+	m.endAnswer(s, d.Peer, c.Exchange) // it is not wanted any more
 	if j != nil && j.state == jobCalling {
 		if j.canceled = true; j.stop != nil {
 			j.stop()
@@ -93,6 +91,7 @@ func (m *Manager) refuse(s *node.Step, peer identity.ID, id ID, attempt int, p *
 func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 	delete(m.jobs, j.id)
 	m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	m.endAnswer(s, j.peer, j.id)
 	now, r := s.Now, j.req
 	state := StateFailed
 	if p.Code == CodeUncertain {
