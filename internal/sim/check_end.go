@@ -287,7 +287,7 @@ func (w *World) checkWaste() {
 		}
 		sent, again := st.MessagesSent-half.sent, st.Resent-half.again
 		w.report.Sent, w.report.Again = w.report.Sent+sent, w.report.Again+again
-		if again > 20+sent/2 {
+		if again > 20+sent {
 			w.fail("bytes bounded", "%s has written %d of %d messages to %s again, and none was lost", s.name, again, sent, o.name)
 		}
 	})
