@@ -14,6 +14,7 @@ import (
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
@@ -36,7 +37,7 @@ type reading struct {
 	off, l int64
 	named  bool // the client names the site that has it
 	wait   time.Duration
-	life   life // of the reader's site
+	asked  bool // the site that has it is not taken for one that gives no data
 }
 
 // dataSize is the most that is stored at once.
@@ -113,10 +114,12 @@ func (w *World) readData(n int) {
 	d := w.stored[w.rnd.IntN(len(w.stored))]
 	s := w.sites[(d.site.n+1+w.rnd.IntN(len(w.sites)-1))%len(w.sites)]
 	p, size := s.main(), int64(len(d.text))
-	r := &reading{w: w, n: n, proc: p, of: d, off: w.rnd.Int64N(size), named: w.chance(0.7), wait: w.between(time.Second, time.Minute), life: s.life()}
+	r := &reading{w: w, n: n, proc: p, of: d, off: w.rnd.Int64N(size), named: w.chance(0.7), wait: w.between(time.Second, time.Minute)}
 	if r.l = 1 + w.rnd.Int64N(size-r.off); p == nil || p.fetching() {
 		return
 	}
+	takes, heard := p.Takes(d.site.id, frame.KindFetch)
+	r.asked = takes || !heard
 	w.trace.say(w, "%s reads %d bytes of data of %s, from %d", s.name, r.l, d.site.name, r.off)
 	w.report.Reads++
 	go r.run()
@@ -178,7 +181,7 @@ func (r *reading) failed(err error) {
 	case errors.Is(err, exchange.ErrWait), errors.Is(err, errDead), errors.Is(err, context.Canceled), r.proc.ended():
 	case !errors.As(err, &p):
 		r.w.fail("data", "read %d ended with %v", r.n, err)
-	case p.Code == exchange.CodeDataMissing && !lost:
+	case p.Code == exchange.CodeDataMissing && !lost && r.asked:
 		r.w.fail("data", "read %d: %v, and %s still has it", r.n, p, r.of.site.name)
 	case p.Code == exchange.CodeInternal:
 		r.w.fail("data", "read %d: %v", r.n, p)

@@ -125,7 +125,7 @@ step_race() {
 # Whole sites on a simulated clock until so many files were delivered under faults, some worlds with packs, and the test of that test.
 step_sim() {
   GOGC=400 go test ./internal/sim -run '^TestSeeds$' -v -timeout 40m -sim.bare -sim.seeds=40 -sim.deliveries="$sim_deliveries" | grep -v '^=== \|--- PASS'
-  GOGC=400 go test ./internal/sim -run '^TestSeeds$' -v -timeout 40m -sim.packs -sim.seeds=110 | grep -v '^=== \|--- PASS'
+  GOGC=400 go test ./internal/sim -run '^TestSeeds$' -v -timeout 40m -sim.packs -sim.seeds=60 | grep -v '^=== \|--- PASS'
   scripts/ci/planted
 }
 
