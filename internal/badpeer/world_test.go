@@ -212,8 +212,12 @@ func (w *world) launch(c *config.Config) *site.Site {
 // status is what the victim tells of one peer, and its problems with it.
 func (w *world) status(name string) (admin.Peer, []string) {
 	w.t.Helper()
-	st, err := admin.Ask(context.Background(), w.path("victim"))
-	if err != nil {
+	var st *admin.Status
+	var err error
+	if !eventually(func() bool { // a machine that is busy with other things may keep the first question waiting for too long
+		st, err = admin.Ask(context.Background(), w.path("victim"))
+		return err == nil
+	}) {
 		w.t.Fatal(err)
 	}
 	var codes []string
