@@ -292,7 +292,7 @@ func (p *proc) takePack(r node.PackRead) {
 // checkHave demands that what the peer is told to be here is durable, or was.
 func (p *proc) checkHave(peer identity.ID, data []byte) {
 	d, err := bulk.Decode[bulk.HaveData](data)
-	if err != nil || d.Unseen {
+	if err != nil || d.Unseen || d.Over {
 		return
 	}
 	for i, r := range p.linked[frame.Name{Recipient: p.site.id, Sender: peer, Seq: d.Seq, Ext: frame.ExtPack}] {

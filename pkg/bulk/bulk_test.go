@@ -385,6 +385,24 @@ func TestWant(t *testing.T) {
 	}
 }
 
+// A pack for an exchange that is over at the receiver is written once: the sender hears that it is not wanted, takes nothing in it
+// to be held there, and sends it when it is asked for after all.
+func TestAnUnwantedPackIsWrittenOnce(t *testing.T) {
+	w := newWorld(t, 1)
+	recs := records(1, 2, 1<<20)
+	w.b.p.Over(id(1))
+	w.a.offer(id(1), recs)
+	w.run(testPatience, func() bool { return w.a.p.Settled(id(1)) })
+	if w.bytes != chunkBytes(recs) || w.a.p.held.has(recs[0].Name) || len(w.b.chunks) > 0 || w.a.p.View().OpenPacks != 0 {
+		t.Errorf("%d bytes written, %d chunks taken, %+v", w.bytes, len(w.b.chunks), w.a.p.View())
+	}
+	w.b.p.Need(w.now, id(1), []chunk.Name{recs[0].Name, recs[1].Name}, rtt)
+	w.run(testPatience, w.arrived(id(1), recs))
+	if w.bytes != 2*chunkBytes(recs) {
+		t.Errorf("%d bytes written in the end", w.bytes)
+	}
+}
+
 // The announcement of a pack that was given up comes when its chunk has come by another and was evicted: that is asked for
 // although it is announced, before long.
 func TestAnAnnouncementThatComesTooLateHoldsNothingUp(t *testing.T) {
@@ -488,7 +506,8 @@ func TestWireRefuses(t *testing.T) {
 			t.Errorf("%s was taken", name)
 		}
 	}
-	for _, bad := range []string{`{"seq":1,"miss":[1,1]}`, `{"seq":1,"miss":[-1]}`, `{"seq":1,"miss":[700]}`} {
+	for _, bad := range []string{`{"seq":1,"miss":[1,1]}`, `{"seq":1,"miss":[-1]}`, `{"seq":1,"miss":[700]}`,
+		`{"seq":1,"over":true,"unseen":true}`, `{"seq":1,"over":true,"miss":[0]}`} {
 		if _, err := Decode[HaveData]([]byte(bad)); err == nil {
 			t.Errorf("%s was taken", bad)
 		}

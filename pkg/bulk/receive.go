@@ -166,7 +166,8 @@ func (p *Peer) Probe(d *ProbeData) {
 	a := p.announced[d.Seq]
 	switch {
 	case a == nil:
-		p.answer(HaveData{Seq: d.Seq, Unseen: true}, ID{})
+		over := p.over.has(d.Seq)
+		p.answer(HaveData{Seq: d.Seq, Unseen: !over, Over: over}, ID{})
 	case a.settled:
 		p.answer(HaveData{Seq: d.Seq, Miss: a.miss}, a.x)
 	case a.seen:

@@ -18,6 +18,8 @@ func (p *Peer) Have(now time.Time, d *HaveData, base time.Duration) {
 		p.late(d)
 	case d.Unseen:
 		p.unseen(now, k, base)
+	case d.Over:
+		p.unwanted(k)
 	default:
 		p.settle(now, k, d, base)
 	}
@@ -25,7 +27,7 @@ func (p *Peer) Have(now time.Time, d *HaveData, base time.Duration) {
 
 // late is an answer about a pack that was given up: it came after all.
 func (p *Peer) late(d *HaveData) {
-	if d.Unseen {
+	if d.Unseen || d.Over {
 		return
 	}
 	for i, k := range p.given {
@@ -59,6 +61,20 @@ func (p *Peer) unseen(now time.Time, k *pack, base time.Duration) {
 	t := p.transfers[k.x]
 	for i := len(k.recs) - 1; i >= 0; i-- {
 		p.again(t, k.recs[i].Name)
+	}
+	p.drop(k)
+}
+
+// unwanted: what the pack was for is over at the peer. What is in it is not sent again, unless the peer asks for it, and not
+// taken to be there.
+func (p *Peer) unwanted(k *pack) {
+	if t := p.transfers[k.x]; t != nil {
+		for _, r := range k.recs {
+			if it := t.items[r.Name]; it != nil && it.state == itemPacked {
+				t.there(it)
+			}
+		}
+		p.changes.Moved = append(p.changes.Moved, k.x)
 	}
 	p.drop(k)
 }

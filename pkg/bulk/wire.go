@@ -27,6 +27,8 @@ type HaveData struct {
 	Miss []int `json:"miss,omitempty"`
 	// Unseen says that nothing of the file has come yet: the answer to a probe.
 	Unseen bool `json:"unseen,omitzero"`
+	// Over says that nothing of the pack is wanted any more: the answer to a probe.
+	Over bool `json:"over,omitzero"`
 }
 
 // ProbeData asks what came of a pack.
@@ -86,6 +88,9 @@ func (d *HaveData) check() error {
 			return errors.New("miss is not ascending or out of range")
 		}
 		last = i
+	}
+	if d.Over && (d.Unseen || len(d.Miss) > 0) {
+		return errors.New("a pack that is over is not unseen, and misses nothing")
 	}
 	return nil
 }
