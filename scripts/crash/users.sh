@@ -3,19 +3,12 @@
 # Modes and owners that are right carry calls; each that is wrong is told with user, group and mode, loses nothing, and
 # is mended while everything runs.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/crash.bash"
+source "$e2e/lib/users.bash"
 need curl=curl jq=jq sqlite3=sqlite3 setpriv=util-linux
 build callee load mover
 
-((EUID == 0)) || die "this test starts processes as other users, so it needs root"
 say "seed $seed"
-# Numbers that no package gives out; they need no names.
 declare -A user=([a]=61001 [b]=61002 [mover]=61003)
-xfer=61010
-as() { # USER-OF COMMAND...
-  local u=${user[$1]}
-  shift
-  setpriv --reuid "$u" --regid "$u" --groups "$xfer" -- "$@"
-}
 is "processes can be started as another user" "$(as mover id -u) $(as mover id -G)" "${user[mover]} ${user[mover]} $xfer"
 chmod 755 "$work" "$work/bin"
 

@@ -4,18 +4,11 @@
 # both sites have stored is whole: hoft keeps copies of its own, and believes nothing that it has not checked.
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
+source "$e2e/lib/users.bash"
 need curl=curl jq=jq perl=perl setpriv=util-linux
 build callee mover chunkcheck
 
-((EUID == 0)) || die "this test starts processes as other users, so it needs root"
-# Numbers that no package gives out; they need no names.
 declare -A user=([a]=61001 [b]=61002 [mover]=61003 [tenant]=61004)
-xfer=61010
-as() { # USER COMMAND...
-  local u=${user[$1]}
-  shift
-  setpriv --reuid "$u" --regid "$u" --groups "$xfer" -- "$@"
-}
 is "processes can be started as another user" "$(as tenant id -u) $(as tenant id -G)" "${user[tenant]} ${user[tenant]} $xfer"
 chmod 755 "$work" "$work/bin"
 
