@@ -135,8 +135,10 @@ func TestBreaker(t *testing.T) {
 
 	e = open(t, config.Upstream{URL: s.url(), BreakerFailures: 1, BreakerPause: time.Millisecond})
 	fail(t, e, get("/"), exchange.CodeCalleeBroken)
-	for state().State != "half-open" {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(time.Minute); state().State != "half-open"; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not tried again after its pause: %+v", state())
+		}
 	}
 	say("HTTP/1.1 204 back\r\n\r\n")
 	do(t, e, get("/"))
