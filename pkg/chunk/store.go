@@ -223,6 +223,7 @@ func (s *Store) append(into **tail, r Record, ct []byte) error {
 	s.pending[keyOf(r)] = w
 	s.mu.Unlock()
 
+	preallocate(t.file, w.row.At, r.Size())
 	var head [HeaderLen]byte
 	if _, err = t.file.WriteAt(r.AppendHeader(head[:0]), w.row.At); err == nil {
 		_, err = t.file.WriteAt(ct, w.row.At+HeaderLen)

@@ -28,7 +28,10 @@ func (d *Dir) PutStream(ctx context.Context, n frame.Name, size int64, fill func
 	if err := d.admitSize(n, size); err != nil {
 		return wrap("put", n.String(), err)
 	}
-	err := d.publish(ctx, n, size, func(f *os.File) error { return fillFile(f, size, fill) })
+	err := d.publish(ctx, n, size, func(f *os.File) error {
+		preallocate(f, size)
+		return fillFile(f, size, fill)
+	})
 	if err == nil {
 		return nil
 	}
