@@ -69,7 +69,6 @@ func (c *call) void() bool { return c.life != c.site.life() }
 func (w *World) done() bool {
 	if now := w.now(); now >= w.lookAt {
 		w.lookAt = now + max(w.plan.DelayMax/4, 100*time.Millisecond)
-		w.restartStopped() // an old frame may have shown a site too late of how many lives it knows nothing
 		return w.allEnded()
 	}
 	return false

@@ -198,20 +198,5 @@ func (w *World) heal() {
 			s.boot()
 		}
 	}
-	w.restartStopped()
 	synctest.Wait()
-}
-
-// restartStopped does what an operator does who is told that a link has stopped.
-func (w *World) restartStopped() {
-	for _, s := range w.sites {
-		for _, o := range w.sites {
-			if l := s.main().core.Link(o.id); l != nil && l.Stopped() != "" {
-				w.trace.say(w, "%s is restarted: %s", s.name, l.Stopped())
-				s.stopAll()
-				s.boot()
-				break
-			}
-		}
-	}
 }

@@ -118,9 +118,7 @@ func (l *Link) NameTaken(now time.Time) {
 // renew opens a new own epoch, above pep and above that of the file number top.
 func (l *Link) renew(now time.Time, pep, top uint64) {
 	if l.forced {
-		l.stopped = "two copies of this site run, or its state was restored twice: stop one of them and restart"
-		// Both may have opened the same epoch, and the other's messages were acked for ours. So the next run begins another.
-		l.st.Doubled, l.urgent = true, true
+		l.stop(now, pep, top)
 		return
 	}
 	ep := max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
@@ -141,6 +139,53 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 	l.voidSent()
 	l.greet(now)
 	l.urgent = true
+}
+
+// halt is a stop for a while: two copies of this site seem to run. If it was a late frame, of a life that was lost, the
+// link goes on by itself.
+type halt struct {
+	until    time.Time     // zero: not stopped so
+	pause    time.Duration // of the last stop
+	pep, top uint64        // what was heard of other lives meanwhile
+}
+
+const (
+	haltPause    = time.Minute
+	haltPauseMax = time.Hour
+)
+
+// due is when the stop ends. An end that lies further ahead than any pause is of a clock that was set back since.
+func (h *halt) due(now time.Time) time.Time {
+	if h.until.Sub(now) > h.pause {
+		return now
+	}
+	return h.until
+}
+
+// stop has nothing written for a while, twice as long each time. Both copies may have opened the same epoch, and the
+// other's messages were acked for ours: so what comes then, the end of the pause or a new start, begins another.
+func (l *Link) stop(now time.Time, pep, top uint64) {
+	h := &l.halt
+	h.pep, h.top = max(h.pep, pep), max(h.top, top)
+	if !h.until.IsZero() {
+		return
+	}
+	h.pause = min(max(2*h.pause, haltPause), haltPauseMax)
+	h.until = now.Add(h.pause)
+	l.stopped = "two copies of this site run, or its state was restored twice: stop one of them; it is tried again after a while"
+	l.st.Doubled, l.urgent = true, true
+}
+
+// goOn ends a stop whose time has come: under a new epoch, above all that was heard of meanwhile.
+func (l *Link) goOn(now time.Time) {
+	h := &l.halt
+	if h.until.IsZero() || l.writing != nil || now.Before(h.due(now)) {
+		return
+	}
+	pep, top := h.pep, max(h.top, l.nextSeq)
+	*h = halt{pause: h.pause}
+	l.stopped, l.forced, l.st.Doubled = "", false, false
+	l.renew(now, pep, top) // should another copy run, the next sign of it stops the link again
 }
 
 // greet has a hello written as soon as possible: the peer knows no caps of ours under the present pair.

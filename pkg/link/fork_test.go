@@ -248,6 +248,50 @@ func TestACopyThatWasStoppedBeginsAnew(t *testing.T) {
 	}
 }
 
+// A late frame can look like another copy. Without one the link goes on by itself, above all that was heard of meanwhile; where
+// the sign comes again it stops for longer.
+func TestAStopEndsByItself(t *testing.T) {
+	w := newWorld(t, 7, faults{commitDelay: time.Millisecond})
+	a := w.sides[0]
+	a.accept("first")
+	w.settle(t)
+	sign := func(above uint64) uint64 {
+		own, _ := a.l.Epoch()
+		a.l.OwnFile(w.now, (own+above)*frame.SeqPerEpoch)
+		return own + above
+	}
+	sign(5)
+	heard := max(sign(1000), sign(500_000), sign(7))
+	if a.l.Stopped() == "" {
+		t.Fatal("a second sign of another copy does not stop the link")
+	}
+	a.accept("meanwhile")
+	files := a.l.Stats().FilesWritten
+	w.pass(50 * time.Second)
+	if n := a.l.Stats().FilesWritten - files; n != 0 || a.l.Stopped() == "" {
+		t.Errorf("%d files were written meanwhile", n)
+	}
+	w.pass(15 * time.Second)
+	if own, _ := a.l.Epoch(); a.l.Stopped() != "" || own <= heard {
+		t.Fatalf("after a minute: epoch %d, heard of %d, stopped %q", own, heard, a.l.Stopped())
+	}
+	w.settle(t)
+	if w.sides[1].l.Stats().MessagesReceived != 2 {
+		t.Errorf("%+v", w.sides[1].l.Stats())
+	}
+
+	sign(5)
+	w.pass(100 * time.Second)
+	if a.l.Stopped() == "" {
+		t.Error("the second stop is no longer than the first")
+	}
+	w.now = w.now.Add(-48 * time.Hour) // the clock is set back
+	w.pass(130 * time.Second)
+	if a.l.Stopped() != "" {
+		t.Error("stopped for as long as the clock was set back")
+	}
+}
+
 // Old frames that come late, or are replayed, are no fork.
 func TestLateFramesAreNoFork(t *testing.T) {
 	for seed := range uint64(20) {

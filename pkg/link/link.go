@@ -221,6 +221,7 @@ type Link struct {
 	begun     bool   // the own epoch began with this run, without any state
 	forced    bool   // a new own epoch was opened in this run
 	stopped   string // why nothing is written any more; "" while it runs
+	halt      halt
 
 	dirty   bool // something changed that a later commit may take along
 	urgent  bool // a write waits for a commit

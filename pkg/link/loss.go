@@ -305,7 +305,13 @@ func (l *Link) Deadline(now time.Time) time.Time {
 			at = t
 		}
 	}
-	if l.writing != nil || l.stopped != "" || l.nextSeq >= l.reserved {
+	if l.writing == nil && l.stopped != "" {
+		if l.halt.until.IsZero() {
+			return at
+		}
+		return l.halt.due(now)
+	}
+	if l.writing != nil || l.nextSeq >= l.reserved {
 		return at // the end of the write, or of the commit that reserves file numbers, comes first
 	}
 	if !l.retryAt.IsZero() && now.Before(l.retryAt) {
@@ -339,4 +345,7 @@ func (l *Link) Deadline(now time.Time) time.Time {
 }
 
 // Tick lets time pass: losses are noticed; Next then has what is to be written.
-func (l *Link) Tick(now time.Time) { l.detectLost(now) }
+func (l *Link) Tick(now time.Time) {
+	l.goOn(now)
+	l.detectLost(now)
+}

@@ -94,7 +94,7 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		l.unheard(now, l.repeated)
 		l.repeated = 0
 		l.askAck(now)
-		l.elicited, l.owed = true, true // its file is a measure of the round trip
+		l.owed = true // its file is a measure of the round trip
 	}
 	l.detectLost(now)
 	return out
