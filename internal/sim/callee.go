@@ -107,6 +107,7 @@ func (c callee) note(r *exchange.Request, body []byte) (n int, made bool) {
 		(err != nil || row.Stage != exchange.StageCalling || row.Attempt != r.Attempt) {
 		w.fail("call before intent", "%s calls for call %d, try %d, and what is durable is %q, try %d (%v)", p.site.name, asked.n, r.Attempt, row.Stage, row.Attempt, err)
 	}
+	c.checkInTime(asked)
 	w.mu.Lock()
 	asked.executed = append(asked.executed, execution{w.now(), p.n, p.site.life(), r.Attempt})
 	n = len(asked.executed)
@@ -193,4 +194,23 @@ func checkBody(r *exchange.Request, resp *exchange.Response, got []byte, whole b
 		return n, fmt.Sprintf("%d bytes came, which are not those of execution %d (%d bytes)", len(got), n, size)
 	}
 	return n, ""
+}
+
+// checkInTime demands that no call is begun after its deadline, as far as its site can know: by as much as the quickest
+// line of the peer's was under way in this run, and what whole seconds and a turn of the loop make. Where clocks are set no site
+// can know, and a call that may be repeated is begun at once where clocks that differ by an hour at most show that it is in time.
+func (c callee) checkInTime(asked *call) {
+	p, w, pl := c.p, c.p.w, &c.p.w.plan
+	if asked.due == 0 || pl.Jumps > 0 || pl.Lose > 0 && pl.LoseClock || pl.Rollback+pl.Clone > 0 || pl.SkewMost > 0 && repeatable(asked) {
+		return
+	}
+	slack := 2*time.Second + 10*time.Millisecond
+	if l := p.core.Link(asked.site.id); l != nil {
+		if quickest, known := l.Quickest(); known {
+			slack += max(quickest-(p.site.clock.off-asked.site.clock.off), 0)
+		}
+	}
+	if late := w.now() - asked.due; late > slack {
+		w.fail("begun in time", "%s begins call %d (%s) %v after its deadline, %v can be known", p.site.name, asked.n, asked.req.Method, late, slack)
+	}
 }

@@ -26,6 +26,7 @@ type call struct {
 	req  exchange.Request
 	body []byte
 	wait time.Duration
+	due  time.Duration // not to be begun after it; 0: whenever
 	want habits
 
 	ctx   context.Context
@@ -127,10 +128,13 @@ func (c *call) draw() {
 		c.want.breaksOff = len(c.body) > 0 && w.chance(0.05)
 	}
 	if w.plan.Deadlines && w.chance(0.3) {
-		c.req.Deadline = c.site.clock.wall(w).Add(w.between(time.Millisecond, 6*w.plan.DelayMax))
+		left := w.between(time.Millisecond, 6*w.plan.DelayMax)
+		c.req.Deadline = c.site.clock.wall(w).Add(left)
 		if p := c.proc; p != nil {
-			c.req.Deadline = p.now().Add(w.between(time.Millisecond, 6*w.plan.DelayMax))
+			left = w.between(time.Millisecond, 6*w.plan.DelayMax)
+			c.req.Deadline = p.now().Add(left)
 		}
+		c.due = w.now() + left
 	}
 	c.req.Length = int64(len(c.body))
 	switch {

@@ -6,6 +6,28 @@ import (
 	"time"
 )
 
+// However few ranges may be kept, and however long the mover stands still, nothing but the usual number of files is
+// written: no more than heartbeats, and some files for each call.
+func TestFewRangesAndAMoverThatStandsStill(t *testing.T) {
+	for _, ranges := range []int{4, 32} { // 32 is the least that limits.ranges may be
+		for mover := range numMovers {
+			t.Run(fmt.Sprintf("%d ranges, %v", ranges, mover), func(t *testing.T) {
+				t.Parallel()
+				p := clean(150)
+				p.Seed, p.Mover, p.MaxRanges, p.NoDisturbance, p.DelayMax = 7, mover, ranges, false, 2*time.Second
+				p.Drop, p.Cut, p.Stop, p.StopFor = 0.3, 0.1, 10*time.Second, 6*time.Hour
+				r := Run(t, p)
+				check(t, r)
+				minutes := int(r.Simulated.Minutes())
+				t.Logf("%d files in %d minutes", r.Files, minutes)
+				if r.Files > 3*minutes+20*p.Calls {
+					t.Errorf("%d files were written in %d minutes for %d calls", r.Files, minutes, p.Calls)
+				}
+			})
+		}
+	}
+}
+
 // A disk on which commits take 300 ms, always or now and then, is no pipe that loses files: hardly anything is written
 // again, however fast the pipe is.
 func TestSlowCommitsAreNoLoss(t *testing.T) {

@@ -5,39 +5,57 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
-	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
 )
 
-// transits estimates how long messages lay in the pipe, whatever the clocks of the two sites say: what a message
-// took longer than the quickest of this run (PROTOCOL "Exchanges"). It is a lower bound. It belongs to the loop.
-type transits map[identity.ID]time.Duration
-
-// note takes in a message and gives the estimate for it.
-func (t transits) note(d *node.Delivery) time.Duration {
-	took := d.Received.Sub(d.SentAt)
-	least, known := t[d.Peer]
-	if !known || took < least {
-		t[d.Peer] = took
-		return 0
-	}
-	return max(took-least-iatUnit, 0)
+// due is when a job must not be begun any more. Until the request was sealed the sender's clock counts, then an estimate
+// of the time in the pipe, and from its receipt on the own clock.
+type due struct {
+	expires time.Time     // as far as it is known yet; zero: never
+	left    time.Duration // when the request was sealed
+	took    time.Duration // from then to its receipt, by two clocks that may differ by anything
+	at      time.Time     // of its receipt; zero: nothing more will be known
 }
 
-// iatUnit is how exact iat is: whole seconds. Without it the estimate would be no lower bound.
-const iatUnit = time.Second
+const (
+	// iatUnit is how exact iat is: whole seconds. Without it the estimate would be no lower bound.
+	iatUnit = time.Second
+	// clockDoubt is by how much the clocks of two sites are taken to differ at most, where nothing else is known yet.
+	clockDoubt = time.Hour
+)
 
-// expiry is when a job must not be begun any more; zero: never. Until the request was sealed the sender's clock
-// counts, then the estimate of the time in the pipe, and from its receipt on the own clock.
-func expiry(r *reqData, d *node.Delivery, inPipe time.Duration) time.Time {
+// dueOf gives when a request is due that came at received in a line that was sealed at sent.
+func dueOf(r *reqData, sent, received time.Time) due {
 	if r.TTL <= 0 {
-		return time.Time{}
+		return due{}
 	}
-	unsealed := max(time.Duration(d.SentAt.UnixMilli()-r.At)*time.Millisecond, 0)
-	return d.Received.Add(time.Duration(r.TTL)*time.Millisecond - unsealed - inPipe)
+	unsealed := max(time.Duration(sent.UnixMilli()-r.At)*time.Millisecond, 0)
+	left := time.Duration(r.TTL)*time.Millisecond - unsealed
+	return due{expires: received.Add(left), left: left, took: received.Sub(sent), at: received}
 }
+
+// learn takes off how long the request lay in the pipe, whatever the clocks of the two sites say: what it took longer than
+// the quickest line of this run (docs/protocol.md "Deadlines"). That is a lower bound, and grows with what comes.
+func (d *due) learn(l *link.Link) {
+	if d.at.IsZero() || l == nil {
+		return
+	}
+	quickest, known := l.Quickest()
+	if !known {
+		return
+	}
+	if at := d.at.Add(d.left - max(d.took-quickest-iatUnit, 0)); at.Before(d.expires) {
+		d.expires = at
+	}
+}
+
+// passed says whether the deadline has passed, as far as it is known.
+func (d *due) passed(now time.Time) bool { return !d.expires.IsZero() && now.After(d.expires) }
+
+// unclear says whether it may have passed although nothing shows it yet: by the clocks, if they are wrong by clockDoubt.
+func (d *due) unclear() bool { return !d.at.IsZero() && d.took+clockDoubt >= d.left }
 
 // watchDeadline has the calls looked at when this one's deadline passes.
 func (m *Manager) watchDeadline(c *call) {

@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -77,6 +78,46 @@ func TestDeadlinePassesInThePipe(t *testing.T) {
 		wantDeadlinePassed(t, err)
 		if up.count("/late") != 0 || up.count("/in-time") != 1 {
 			t.Errorf("%d late calls and %d in time", up.count("/late"), up.count("/in-time"))
+		}
+	})
+}
+
+// A request that lay in the pipe beyond its deadline while the callees' side did not run is not begun, whether it may be
+// repeated or not: what comes after the start shows how long it lay there.
+func TestDeadlinePassesWhileTheCalleesSideIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
+		a, b := apart(t, up)
+		b.in = pipe.NewMemFolder(nil)
+		var stopped atomic.Bool
+		end := make(chan struct{})
+		go move(a.out, b.in, &stopped, end)
+		a.start()
+		b.start()
+		defer func() { close(end); a.stop(); b.stop() }()
+		call(t, a, request(b, "POST", "/before", []byte("x")))
+		b.stop()
+
+		ids := map[string]exchange.ID{}
+		for _, method := range []string{"POST", "GET"} {
+			for target, left := range map[string]time.Duration{"/late": 3 * time.Second, "/in-time": time.Minute, "/tomorrow": 24 * time.Hour} {
+				r := request(b, method, target, nil)
+				r.Deadline = time.Now().Add(left)
+				ids[method+" "+target] = post(t, a, r)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		b.start()
+		for what, id := range ids {
+			_, err := outcome(t, a, id)
+			if late := strings.HasSuffix(what, "/late"); late {
+				wantDeadlinePassed(t, err)
+			} else if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if up.count("/late") != 0 || up.count("/in-time") != 2 || up.count("/tomorrow") != 2 {
+			t.Errorf("%v", up.calls)
 		}
 	})
 }

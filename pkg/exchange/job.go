@@ -35,12 +35,12 @@ type job struct {
 	try     int // of this site, under the request's attempt
 	arrived time.Time
 	called  time.Time
-	expires time.Time          // not begun after it; zero: no deadline
-	stop    context.CancelFunc // ends the call
-	begun   bool               // a part of the answer was sent
-	over    bool               // concluded, not yet durably
-	again   *reqData           // a higher attempt of the request that came during the call
-	told    bool
+	due
+	stop  context.CancelFunc // ends the call
+	begun bool               // a part of the answer was sent
+	over  bool               // concluded, not yet durably
+	again *reqData           // a higher attempt of the request that came during the call
+	told  bool
 	// canceled says that the caller gave it up between intent and call.
 	canceled bool
 }
@@ -62,7 +62,7 @@ func (j *job) complete() bool {
 }
 
 // onReq takes a request: admitted and complete, its intent is made durable with its receipt.
-func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*node.Keep, error) {
+func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	r, err := decode[reqData](d.Data)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,8 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery, inPipe time.Duration) (*
 	}
 	j.req, j.inline, j.arrived = r, inline, s.Now
 	j.window.open(r.Win)
-	j.expires = expiry(r, d, inPipe)
+	j.due = dueOf(r, d.SentAt, d.Received)
+	j.learn(s.Link(d.Peer))
 	if p := m.admit(j); p != nil {
 		m.refuse(s, d.Peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
@@ -186,7 +187,7 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *n
 func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
 	switch {
 	case m.mayRepeat(r) && r.Parts == 0:
-		m.onceMore(s, &job{id: j.id, peer: j.peer, req: r, inline: inline, try: j.try, arrived: s.Now, expires: j.expires})
+		m.onceMore(s, &job{id: j.id, peer: j.peer, req: r, inline: inline, try: j.try, arrived: s.Now, due: j.due})
 		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 	case m.mayRepeat(r) || j.begun:
 		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
@@ -228,9 +229,10 @@ func (m *Manager) request(j *job) *Request {
 }
 
 // early says that a call must wait until the peer has met this run: if our state is an older copy, what it holds as
-// not begun may have been done, and only the peer can tell (PROTOCOL "At most once").
+// not begun may have been done, and only the peer can tell (PROTOCOL "At most once"). The same line tells how long what came
+// before it lay in the pipe, while this site did not run.
 func (m *Manager) early(s *node.Step, j *job) bool {
-	return !m.mayRepeat(j.req) && !s.Link(j.peer).Met()
+	return !s.Link(j.peer).Met() && (!m.mayRepeat(j.req) || j.unclear())
 }
 
 // PeerMet implements node.Handler: what waited for it begins.
@@ -283,8 +285,8 @@ func (m *Manager) begin(s *node.Step, j *job, fresh bool) {
 
 // intend makes it durable that the callee is about to be called; only then it is called.
 func (m *Manager) intend(s *node.Step, j *job) {
-	if !j.expires.IsZero() && s.Now.After(j.expires) {
-		p := j.overdue()
+	if j.learn(s.Link(j.peer)); j.passed(s.Now) {
+		p := j.overdue(j.try)
 		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 		return
@@ -304,18 +306,27 @@ func (m *Manager) intend(s *node.Step, j *job) {
 		return
 	}
 	s.OnCommit(func(s *node.Step) {
-		if m.jobs[j.id] == j && j.canceled {
-			p := Problemf(CodeCanceled, "canceled before the call was begun")
+		if m.jobs[j.id] != j {
+			return
+		}
+		var p *Problem
+		if j.canceled {
+			p = Problemf(CodeCanceled, "canceled before the call was begun")
+		} else if j.passed(s.Now) { // the commit took long
+			p = j.overdue(j.try - 1)
+		}
+		if p != nil {
 			m.concludeNow(s, j, 0, 0, p, func(s *node.Step) { m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived) })
-		} else if m.jobs[j.id] == j {
+		} else {
 			j.stop = m.tasks.run(func(ctx context.Context) { m.perform(ctx, j) })
 		}
 	})
 }
 
-// overdue is how a job ends whose deadline has passed. Only of a first try is it certain that nobody was called.
-func (j *job) overdue() *Problem {
-	if j.try > 0 || j.req.Attempt > 1 {
+// overdue is how a job ends whose deadline has passed after some tries. Only before the first is it certain that nobody was
+// called.
+func (j *job) overdue(tries int) *Problem {
+	if tries > 0 || j.req.Attempt > 1 {
 		return Problemf(CodeUncertain, "the deadline passed before the call could be made again; the server may have acted on an earlier try")
 	}
 	return Problemf(CodeDeadline, "the deadline passed before the call was begun")

@@ -142,7 +142,6 @@ type Manager struct {
 	horizon  time.Time              // executed ids created before it may have been forgotten
 	tickAt   time.Time
 	dueAt    time.Time // no deadline of a call passes before it; zero: none is watched
-	transits transits
 
 	watches   map[ID][]*Watch // by exchange; the zero id: all
 	unsaved   []unsavedCall   // calls whose stages are stored when they take long
@@ -185,7 +184,7 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 		cfg.FullPatience = fullPatience
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
-		gone: map[ID]*Problem{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string][]*job{}, transits: transits{},
+		gone: map[ID]*Problem{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string][]*job{},
 		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}, full: map[ID]time.Time{}, uploads: map[ID]*upload{}}
 	if cfg.Window <= 0 {
 		m.cfg.Window = firstWindow
@@ -268,10 +267,9 @@ func (m *Manager) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
 var errUnsupported = errors.New("unsupported kind of message")
 
 func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
-	inPipe := m.transits.note(d)
 	switch d.Kind {
 	case frame.KindReq:
-		return m.onReq(s, d, inPipe)
+		return m.onReq(s, d)
 	case frame.KindRes:
 		return m.onRes(s, d)
 	case frame.KindBody:

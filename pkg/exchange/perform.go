@@ -169,7 +169,7 @@ func (m *Manager) repeat(s *node.Step, j *job) bool {
 		return false
 	}
 	m.release(s, j)
-	m.onceMore(s, &job{id: j.id, peer: j.peer, req: j.again, inline: j.inline, inbound: j.inbound, try: j.try, arrived: s.Now, expires: j.expires})
+	m.onceMore(s, &job{id: j.id, peer: j.peer, req: j.again, inline: j.inline, inbound: j.inbound, try: j.try, arrived: s.Now, due: j.due})
 	return true
 }
 

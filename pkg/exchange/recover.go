@@ -134,7 +134,7 @@ func (m *Manager) recoverCall(e store.Exchange) {
 
 // recoverJob rebuilds a job from its row and its stored request.
 func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange) error {
-	j := &job{id: e.ID, peer: e.Peer, try: e.Attempt, arrived: e.Created, expires: e.Deadline}
+	j := &job{id: e.ID, peer: e.Peer, try: e.Attempt, arrived: e.Created}
 	if e.Stage == StageCalling || e.Stage == StageAnswered {
 		j.state = jobCalling
 	}
@@ -149,6 +149,7 @@ func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange
 		if j.req, err = decode[reqData](r.Data); err != nil {
 			return fmt.Errorf("recover exchange %s: %w", e.ID, err)
 		}
+		j.due = dueOf(j.req, r.SentAt, r.Received)
 		if j.inline, err = plainOf(r); err != nil {
 			return fmt.Errorf("recover exchange %s: %w", e.ID, err)
 		}
@@ -157,6 +158,9 @@ func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange
 		m.cfg.Log.Error().Stringer("exchange", j.id).Msg("the stored request is missing; the exchange ends uncertain")
 		m.abandon(s, e, Problemf(CodeUncertain, "the far site has lost the request; the server may have acted"))
 		return nil
+	}
+	if !e.Deadline.IsZero() && (j.expires.IsZero() || e.Deadline.Before(j.expires)) {
+		j.expires = e.Deadline // more was known
 	}
 	j.window.open(j.req.Win)
 	m.jobs[j.id] = j

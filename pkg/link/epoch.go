@@ -53,7 +53,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 		l.stats.PeerResets++
 		l.events.PeerBegan = now
 	}
-	l.st.PeerEpoch = ep
+	l.st.PeerEpoch, l.transit = ep, transit{} // it may have another clock
 	l.st.Contig, l.st.OOO, l.st.PeerBase, l.st.PeerLast = 0, nil, 0, 0
 	l.fresh, l.staging, l.freshSeen, l.stagingSeen, l.stored = nil, nil, nil, nil, nil
 	l.untold = nil

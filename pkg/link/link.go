@@ -208,6 +208,7 @@ type Link struct {
 	loss      loss
 	size      sizes
 	taken     taken
+	transit   transit
 	hello     hello
 	lastWrite time.Time
 	retryAt   time.Time // writing failed: not before

@@ -43,6 +43,7 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 			continue
 		}
 		current = true
+		l.transit.note(now, time.Unix(c.Iat, 0))
 		l.st.LastSeen = now
 		if c.Caps != nil {
 			l.st.PeerCaps = c.Caps
