@@ -144,9 +144,19 @@ func (c *call) noteFar(f *calleeData) {
 	c.stages.fix(StageCalling, f.Called)
 }
 
+// maxAttempts is beyond what any call is sent again.
+const maxAttempts = 1 << 20
+
 // attempt decides what a message of an attempt means: an older one is void, a newer one takes the
 // place of what came, unless some of it was passed on already.
 func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
+	if n := attempt / attemptsPerRequest; n > c.sent && n < maxAttempts && !c.local {
+		// A later life of this site asked for it, and has had the rest of it: this is an older copy of the state. The
+		// answers to what it asks itself would be void beside that.
+		c.sent = n
+		m.sendAgain(s, c)
+		return false
+	}
 	switch {
 	case attempt < c.attempt:
 		return false
