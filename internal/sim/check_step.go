@@ -92,12 +92,11 @@ func (p *proc) checkAck(peer identity.ID, row store.Link, c *frame.Claims) {
 	}
 }
 
-// checkName demands that no file name is used twice. Of a life that ended before anybody heard of it, or before who had
-// heard of it lost that, nobody can know: a site that loses its state again may begin where that one began.
+// checkName demands that no file name is used twice, whatever the clocks say and whoever has heard of earlier lives.
 // A pack that an earlier run may have written is written again under its name.
 func (p *proc) checkName(peer identity.ID, name frame.Name, again bool) {
 	w := p.w
-	if _, used := w.book.inFile[name]; used && !again && p.site.history.cloned == 0 && (p.site.history.lost == 0 || p.site.history.lost+w.byID(peer).history.lost < 2) && !p.site.doubted(peer, p.rows[peer].Epoch) {
+	if _, used := w.book.inFile[name]; used && !again && p.site.history.cloned == 0 && !p.site.doubted(peer, p.rows[peer].Epoch) {
 		w.fail("name used twice", "%s uses %d again", p.site.name, name.Seq)
 	}
 	if name.Ext == frame.ExtPack {

@@ -115,15 +115,28 @@ func (l *Link) NameTaken(now time.Time) {
 	}
 }
 
+// begin opens the first epoch of a state that is new. Without a sign of an earlier life that is the time.
+func (l *Link) begin(now time.Time, ownTop uint64) {
+	l.begun = true
+	l.st.Epoch = max(uint64(now.UnixMilli()), 1)
+	if ownTop == 0 {
+		return
+	}
+	l.events.SelfLost = now
+	if heard := ownTop / frame.SeqPerEpoch; heard+epochGap > l.st.Epoch { // else the clock is right
+		l.st.Epoch = l.above(now, heard)
+	}
+}
+
 // renew opens a new own epoch, above pep and above that of the file number top.
 func (l *Link) renew(now time.Time, pep, top uint64) {
 	if l.forced {
 		l.stop(now, pep, top)
 		return
 	}
-	ep := max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
-	if top != 0 && planted.Bug != planted.NameReuse {
-		ep = max(ep, top/frame.SeqPerEpoch+1000)
+	ep := l.above(now, max(pep, l.st.Epoch, top/frame.SeqPerEpoch))
+	if planted.Bug == planted.NameReuse {
+		ep = max(uint64(now.UnixMilli()), pep+1, l.st.Epoch+1)
 	}
 	if ep > frame.MaxEpoch-1 { // no life of this site was ever there
 		l.stopped = "the peer speaks of an epoch of this site that cannot be: it lies, or its state is damaged"
@@ -139,6 +152,20 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 	l.voidSent()
 	l.greet(now)
 	l.urgent = true
+}
+
+const (
+	// epochGap is how far a new epoch is above what was heard of other lives, at least: they may have written a million files
+	// since.
+	epochGap = 1000
+	// epochSpread is by how much more it may be. It is drawn at random, because several lives may have heard the same: copies
+	// of one state at once, or lives that were lost one after the other, with a clock that cannot be trusted.
+	epochSpread = 1 << 20
+)
+
+// above draws an epoch that is no other life's of this site: above the time, and above what was heard of others.
+func (l *Link) above(now time.Time, heard uint64) uint64 {
+	return max(uint64(now.UnixMilli()), heard) + epochGap + l.cfg.Rand.Uint64N(epochSpread)
 }
 
 // halt is a stop for a while: two copies of this site seem to run. If it was a late frame, of a life that was lost, the

@@ -274,17 +274,12 @@ type Stats struct {
 	Timeouts                       uint64 // probe timeouts
 }
 
-// New makes a link from its stored state; the zero State begins a first epoch, not below minEpoch
-// (what file names of an earlier life of this site demand). The first Snapshot must be committed
-// before anything is written.
-func New(cfg Config, st State, now time.Time, minEpoch uint64) *Link {
+// New makes a link from its stored state; the zero State begins a first epoch, above that of the highest own file that an
+// earlier life has left (ownTop, 0: none). The first Snapshot must be committed before anything is written.
+func New(cfg Config, st State, now time.Time, ownTop uint64) *Link {
 	l := &Link{cfg: cfg.Defaults(), st: st, items: map[uint64]*item{}}
 	if l.st.Epoch == 0 {
-		l.begun = true
-		if minEpoch > 0 { // an earlier life has left files
-			l.events.SelfLost = now
-		}
-		l.st.Epoch = max(uint64(now.UnixMilli()), minEpoch, 1)
+		l.begin(now, ownTop)
 	}
 	l.nextSeq = max(l.st.SeqReserved, l.st.Epoch*frame.SeqPerEpoch)
 	l.st.SeqReserved = l.nextSeq + seqBlock

@@ -103,11 +103,11 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pip
 	if cfg.Rand = rand.New(rand.NewChaCha8(seed())); opt.Rand != nil {
 		cfg.Rand = opt.Rand()
 	}
-	var minEpoch uint64
+	var ownTop uint64
 	for _, e := range own {
-		minEpoch = max(minEpoch, e.Name.Seq/frame.SeqPerEpoch+1000)
+		ownTop = max(ownTop, e.Name.Seq)
 	}
-	l := link.New(cfg, st, now, minEpoch)
+	l := link.New(cfg, st, now, ownTop)
 	for _, e := range own {
 		if st.Epoch != 0 {
 			l.OwnFile(now, e.Name.Seq)
