@@ -20,7 +20,8 @@ const (
  req_bytes = ?, res_bytes = ?, ended = ?, owner = ?, callback = ?, notify = ?, replay_of = ?, transient = ? WHERE id = ? AND side = ? AND peer = ?`
 
 	// What a caller said goes with the content; what is left says that there was a call, and how it ended.
-	sqlExpireRows    = `UPDATE exchanges SET expired = 1, held = NULL, target = '', caller = '', key = '', callback = '', detail = '' WHERE id = ? AND ended > 0 AND expired = 0`
+	// The signs keep SQLite from walking through all that has ended and not expired (exchanges_ended) for each id.
+	sqlExpireRows    = `UPDATE exchanges SET expired = 1, held = NULL, target = '', caller = '', key = '', callback = '', detail = '' WHERE id = ? AND +ended > 0 AND +expired = 0`
 	sqlHeld          = `SELECT coalesce(sum(held), 0) FROM exchanges WHERE id = ? AND ended > 0`
 	sqlPurgeExchange = `DELETE FROM exchanges WHERE id = ?`
 	sqlContent       = `SELECT (SELECT coalesce(sum(size), 0) FROM inbox WHERE exchange = ?)
