@@ -28,7 +28,7 @@ const (
 	// expireEvery is the pause between looks at what is old.
 	expireEvery = time.Minute
 	// expireBatch bounds one step of expiry, so that calls are not held up.
-	expireBatch = 200
+	expireBatch = 50
 )
 
 // Expire deletes results after their time, or when they take too much room, and forgets executed ids
