@@ -55,14 +55,7 @@ type hook struct {
 }
 
 // reach notes that the exchange got as far as a stage; it says whether that was new.
-func (c *call) reach(stage string, at time.Time) (news bool) {
-	before := c.stage()
-	news = c.stages.set(stage, at)
-	if now := c.stage(); now != before && c.waiter != nil {
-		c.waiter.setStage(now)
-	}
-	return news
-}
+func (c *call) reach(stage string, at time.Time) (news bool) { return c.stages.set(stage, at) }
 
 // mayBeWritten says whether the far side may have had the request, in whatever sending of it.
 func (c *call) mayBeWritten(l *link.Link) bool {
@@ -91,7 +84,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if r.Problem != nil {
 		c.noteFar(r.Callee)
 		m.reached(s, c, StageArrived, s.Now)
-		m.fail(s, c, &Problem{Code: r.Problem.Code, Detail: r.Problem.Detail})
+		m.fail(s, c, &Problem{Code: r.Problem.Code, Detail: r.Problem.Detail, Far: true})
 		return nil, nil
 	}
 	if c.head != nil {
@@ -350,7 +343,7 @@ func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
 func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	m.leave(c)
 	if c.waiter != nil {
-		c.waiter.finish(p) // before it hears that nothing more comes
+		c.waiter.finish(p, c.stage()) // before it hears that nothing more comes
 	}
 	m.endOffer(s, c.peer, c.id, requestOwner(c.id))
 	m.settle(s, c)

@@ -53,8 +53,8 @@ func TestRefusalComesBackAsProblem(t *testing.T) {
 	r.Upstream = "other"
 	_, err := a.m.Call(t.Context(), r, longWait, nil)
 	var p *exchange.Problem
-	if !errors.As(err, &p) || p.Code != exchange.CodeNoUpstream {
-		t.Fatalf("got %v, want %s", err, exchange.CodeNoUpstream)
+	if !errors.As(err, &p) || p.Code != exchange.CodeNoUpstream || !p.Far || p.Stage != exchange.StageArrived {
+		t.Fatalf("got %+v, want %s, found by the other site, where the call had arrived", p, exchange.CodeNoUpstream)
 	}
 }
 

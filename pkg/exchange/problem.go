@@ -9,6 +9,10 @@ type Problem struct {
 	Detail string // for people; no secrets, no bodies
 	// RetryAfter is in seconds; 0: none.
 	RetryAfter int
+	// Far says that the other site found it, Stage how far the exchange had got then. Who waits for a call is told them;
+	// with what comes out of the store they are zero.
+	Far   bool
+	Stage string
 }
 
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }

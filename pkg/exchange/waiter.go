@@ -24,7 +24,7 @@ type waiter struct {
 	changed chan struct{}
 
 	mu       sync.Mutex
-	stage    string
+	stage    string // how far the exchange got; known at its end
 	head     *resData
 	peerName string
 	ended    bool
@@ -52,7 +52,7 @@ type piece struct {
 }
 
 func newWaiter(id ID, r store.Reader, chunks Chunks) *waiter {
-	return &waiter{id: id, store: r, chunks: chunks, inChunks: map[int64]piece{}, changed: make(chan struct{}, 1), parts: map[int64][]byte{}, onDisk: map[int64]bool{}, total: -1, stage: StageAccepted}
+	return &waiter{id: id, store: r, chunks: chunks, inChunks: map[int64]piece{}, changed: make(chan struct{}, 1), parts: map[int64][]byte{}, onDisk: map[int64]bool{}, total: -1}
 }
 
 // wake tells the reader that something changed; one pending signal is enough.
@@ -61,12 +61,6 @@ func (w *waiter) wake() {
 	case w.changed <- struct{}{}:
 	default:
 	}
-}
-
-func (w *waiter) setStage(stage string) {
-	w.mu.Lock()
-	w.stage = stage
-	w.mu.Unlock()
 }
 
 func (w *waiter) setHead(r *resData, body []byte, peerName string) {
@@ -132,10 +126,10 @@ func (w *waiter) stored(offset int64, n int) {
 	w.wake()
 }
 
-// finish ends the waiting: with the problem, or (nil) with the whole answer there.
-func (w *waiter) finish(p *Problem) {
+// finish ends the waiting: with the problem, or (nil) with the whole answer there. stage is how far the exchange got.
+func (w *waiter) finish(p *Problem, stage string) {
 	w.mu.Lock()
-	w.ended, w.problem = true, p
+	w.ended, w.problem, w.stage = true, p, stage
 	w.mu.Unlock()
 	w.wake()
 }
@@ -162,9 +156,10 @@ func (w *waiter) awaitHead(ctx context.Context) (*Response, error) {
 		w.mu.Lock()
 		switch {
 		case w.ended && w.problem != nil && (w.head == nil || w.problem.Code != CodeCalleeBroken):
-			p := w.problem
+			p := *w.problem
+			p.Stage = w.stage
 			w.mu.Unlock()
-			return nil, p
+			return nil, &p
 		case w.head != nil:
 			w.taken = true
 			h := w.head

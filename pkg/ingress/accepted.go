@@ -32,10 +32,10 @@ func (c *call) later() {
 	c.end(http.StatusAccepted, "")
 }
 
-// setApplied says which of the caller's preferences counted.
+// setApplied says which of the caller's preferences counted, beside those that the callee says it applied.
 func (c *call) setApplied(h http.Header) {
 	if len(c.patience.applied) > 0 {
-		h.Set("Preference-Applied", strings.Join(c.patience.applied, ", "))
+		h.Add("Preference-Applied", strings.Join(c.patience.applied, ", "))
 	}
 }
 

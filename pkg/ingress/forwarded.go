@@ -13,7 +13,11 @@ import (
 
 // forward says who the caller is (RFC 7239, and the older X-Forwarded-For, -Host, -Proto). What came in is
 // believed and added to only when a trusted proxy sent it; from others it is a forgery and goes.
-func (s *Server) forward(fields exchange.Fields, r *http.Request, scheme string) exchange.Fields {
+//
+// The protocol is that of the connection, not of the target: https in an absolute-form target says what its sender wants, not
+// that nobody reads along.
+func (s *Server) forward(fields exchange.Fields, r *http.Request) exchange.Fields {
+	scheme := received(r)
 	peer := remoteHost(r)
 	trusted := s.trusts(peer)
 	earlier := httpfields.Values(fields, "X-Forwarded-For")

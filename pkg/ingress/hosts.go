@@ -33,6 +33,25 @@ func newHosts(cfg config.Ingress, routes []route) hosts {
 	return h
 }
 
+// wellFormed says whether a Host is a name or an address, behind it a port in digits or none (RFC 9110 section 7.2). What
+// URIs allow in a host beyond that is in no name of the DNS, and a comma would make a list of X-Forwarded-Host.
+func wellFormed(host string) bool {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port = host[:i], host[i+1:]
+	}
+	if addr, bracketed := strings.CutPrefix(name, "["); bracketed {
+		addr, closed := strings.CutSuffix(addr, "]")
+		if _, err := netip.ParseAddr(strings.Replace(addr, "%25", "%", 1)); err != nil || !closed { // a zone: RFC 6874
+			return false
+		}
+		name = ""
+	}
+	return strings.Trim(port, "0123456789") == "" && !strings.ContainsFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-._~%", c))
+	})
+}
+
 // serves says whether the request's Host is covered. One without a Host names no foreign one.
 func (h hosts) serves(r *http.Request) bool {
 	if r.Host == "" {

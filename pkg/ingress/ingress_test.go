@@ -241,6 +241,12 @@ func TestRefusals(t *testing.T) {
 		"too long, declared, not sent": {"POST /api HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1000000000\r\n\r\n", "body-too-large", "", 413},
 		"too long, expecting":          {"POST /api HTTP/1.1\r\nHost: HOST\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n", "body-too-large", "", 413},
 		"malformed chunks":             {"POST /api HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n" + end + "zz\r\n", "bad-request", "", 400},
+		"list of hosts":                {"GET /api HTTP/1.1\r\nHost: HOST,evil.example\r\n" + end, "bad-request", "site-a; error=http_request_error", 400},
+		"list in a wild host":          {"GET /api HTTP/1.1\r\nHost: evil.example,a.wild.example\r\n" + end, "bad-request", "", 400},
+		"port no number":               {"GET /api HTTP/1.1\r\nHost: api.example:http\r\n" + end, "bad-request", "", 400},
+		"open bracket":                 {"GET /api HTTP/1.1\r\nHost: [::1\r\n" + end, "bad-request", "", 400},
+		"no address":                   {"GET /api HTTP/1.1\r\nHost: [api.example]\r\n" + end, "bad-request", "", 400},
+		"no port":                      {"GET /api HTTP/1.1\r\nHost: api.example:\r\n" + end, "", "", 200},
 		"reserved":                     {"GET /.hoft HTTP/1.1\r\nHost: HOST\r\n" + end, "no-route", "", 404},
 		"reserved, encoded":            {"GET /%2ehoft/x HTTP/1.1\r\nHost: HOST\r\n" + end, "no-route", "", 404},
 		"trailers too large":           {"POST /api HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n" + end + "0\r\n" + strings.Repeat("X: y\r\n", 300) + "\r\n", "fields-too-large", "", 431},
@@ -261,6 +267,24 @@ func TestRefusals(t *testing.T) {
 				t.Error("an exchange is named that was never accepted")
 			}
 		})
+	}
+}
+
+// TestOwnPathsNeverCross: whatever a callee, or another hoft before it, could read as a path below /.hoft/ stays here.
+func TestOwnPathsNeverCross(t *testing.T) {
+	caller := newEchoing()
+	s := start(t, caller, nil)
+	for _, path := range []string{"/.hoft", "/.hoft/", "/%2Ehoft/x", "/.hoft%2fx", "//.hoft/x", "/./.hoft/x", "/a/../.hoft/x", "/a/%2e%2e/.hoft", "/.hoft\\x", "/\\.hoft/x", "//.hoft"} {
+		g := s.send(t, "GET "+path+" HTTP/1.1\r\nHost: HOST\r\n"+end)
+		if r, _ := caller.got(); g.StatusCode != 404 || g.problem.Code != "no-route" || g.Header.Get("Proxy-Status") != "" || r != nil {
+			t.Errorf("%s: %d %s, crossed %v", path, g.StatusCode, g.text, r != nil)
+		}
+	}
+	for _, path := range []string{"/.hoftx", "/x/.hoft/y", "/x.hoft", "/.HOFT/x", "/a/../b", "//a", "/?/.hoft/x"} {
+		g := s.send(t, "GET "+path+" HTTP/1.1\r\nHost: HOST\r\n"+end)
+		if r, _ := caller.got(); g.StatusCode != 200 || r == nil || r.Target != path {
+			t.Errorf("%s: %d %s", path, g.StatusCode, g.text)
+		}
 	}
 }
 
@@ -349,6 +373,12 @@ func TestWhatCrosses(t *testing.T) {
 		if v := httpfields.Get(r.Fields, name); v != want {
 			t.Errorf("%s: %q, want %q", name, v, want)
 		}
+	}
+
+	s.send(t, "GET https://HOST/x HTTP/1.1\r\nHost: HOST\r\n"+end) // what the target wants is not how it came
+	r, _ = caller.got()
+	if v := httpfields.Get(r.Fields, "X-Forwarded-Proto"); v != "http" || !strings.Contains(httpfields.Get(r.Fields, "Forwarded"), ";proto=http;") || r.Scheme != "https" {
+		t.Errorf("in clear: X-Forwarded-Proto %q, Forwarded %q, scheme of the target %s", v, httpfields.Get(r.Fields, "Forwarded"), r.Scheme)
 	}
 
 	s.send(t, "GET /api/x HTTP/1.1\r\nHost: HOST\r\nTraceparent: rubbish\r\nTracestate: a=b\r\n"+end)
@@ -448,6 +478,34 @@ func TestEveryProblemHasItsAnswer(t *testing.T) {
 	code = "a-code-of-a-later-version"
 	if g := s.send(t, "GET / HTTP/1.1\r\nHost: HOST\r\n"+end); g.StatusCode != 500 || g.problem.Code != code {
 		t.Errorf("%d %+v", g.StatusCode, g.problem)
+	}
+}
+
+// TestProblemsOfTheOtherSite: Proxy-Status names the site that found what is wrong, and the stage is that of the end.
+func TestProblemsOfTheOtherSite(t *testing.T) {
+	for far, want := range map[bool]string{true: `site-b; error=http_request_error, site-a; next-hop="site-b"`, false: `site-a; error=http_request_error; next-hop="site-b"`} {
+		s := start(t, &fakeCaller{
+			call: func(_ context.Context, _ *exchange.Request, _ time.Duration, accepted func(exchange.ID)) (*exchange.Response, error) {
+				accepted(fixedID)
+				return nil, &exchange.Problem{Code: exchange.CodeTooLarge, Far: far, Stage: "calling"}
+			},
+			state: func(id exchange.ID) (*exchange.State, error) { // as it is stored until the commit
+				return &exchange.State{ID: id, Stage: "queued", State: "running"}, nil
+			},
+		}, nil)
+		g := s.send(t, "GET / HTTP/1.1\r\nHost: HOST\r\n"+end)
+		if v := g.Header.Get("Proxy-Status"); v != want || g.StatusCode != 413 || g.problem.Stage != "calling" {
+			t.Errorf("far %v: %d, Proxy-Status %q, stage %q", far, g.StatusCode, v, g.problem.Stage)
+		}
+	}
+}
+
+// TestPreferencesOfBoth: what the callee says it applied stays beside what was applied here.
+func TestPreferencesOfBoth(t *testing.T) {
+	s := start(t, answeringWith(func() *exchange.Response { return answer(200, "", "Preference-Applied", "return=minimal") }), nil)
+	g := s.send(t, "GET / HTTP/1.1\r\nHost: HOST\r\nPrefer: wait=5, return=minimal\r\n"+end)
+	if v := fmt.Sprint(g.Header["Preference-Applied"]); v != "[return=minimal wait=5]" {
+		t.Error(v)
 	}
 }
 
@@ -563,6 +621,42 @@ func TestCallerLeaves(t *testing.T) {
 	<-arrived
 	c.Close()
 	<-left
+}
+
+// TestHalfClosed: a caller that shuts its sending side and reads on is told the truth, never an empty 200.
+func TestHalfClosed(t *testing.T) {
+	for name, c := range map[string]struct {
+		body   string
+		accept bool
+		status int
+		code   string
+	}{
+		"after the request":     {"abc", true, 504, "not-answered"},
+		"before it is accepted": {"abc", false, 400, "bad-request"},
+		"in the upload":         {"a", false, 400, "bad-request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, &fakeCaller{call: func(ctx context.Context, r *exchange.Request, _ time.Duration, accepted func(exchange.ID)) (*exchange.Response, error) {
+				if _, err := io.ReadAll(r.Body); err != nil {
+					return nil, err
+				}
+				if c.accept {
+					accepted(fixedID)
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}}, nil)
+			conn := dial(t, s.addr)
+			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 3\r\n\r\n%s", s.addr, c.body)
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			g := receive(t, bufio.NewReader(conn), "POST")
+			if g.StatusCode != c.status || g.problem.Code != c.code || (g.Header.Get("Link") != "") != c.accept {
+				t.Errorf("%d %v %s", g.StatusCode, g.Header, g.text)
+			}
+		})
+	}
 }
 
 // TestCutUpload: a body that ends early is an error of the caller, never a short body.

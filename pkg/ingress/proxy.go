@@ -139,11 +139,27 @@ func (c *call) carry() {
 	case c.patience.async && errors.Is(err, exchange.ErrWait):
 		c.later()
 	case c.r.Context().Err() != nil && (c.body == nil || !c.body.late): // net/http ends it at any error of reading
-		c.end(499, "caller-left") // nobody is there to read an answer
+		c.left(err)
 	default:
 		p := c.problem(err)
 		c.end(c.s.problem(c.w, c.r, p, c.about), p.Code)
 	}
+}
+
+// left answers a caller from whose connection no more can be read. Most have gone; but one that shut only its sending side
+// still reads, and what net/http writes for a handler that says nothing, an empty 200, would be a lie.
+func (c *call) left(err error) {
+	var p *exchange.Problem
+	switch {
+	case errors.As(err, &p):
+	case c.accepted.Load():
+		p = exchange.Problemf(exchange.CodeTimeoutResponse, "the caller closed its side of the connection before an answer came; the call goes on")
+		p.RetryAfter = c.s.caller.RetryAfter(c.rt.peerName, time.Since(c.begun))
+	default:
+		p = exchange.Problemf(exchange.CodeBadRequest, "the caller closed its side of the connection before the call was accepted")
+	}
+	c.s.problem(c.w, c.r, p, c.about)
+	c.end(499, "caller-left")
 }
 
 // problem turns what Call returned into what the caller is told.
@@ -151,7 +167,9 @@ func (c *call) problem(err error) *exchange.Problem {
 	var p *exchange.Problem
 	switch {
 	case errors.As(err, &p):
-		c.about.stage = c.stage()
+		if c.about.stage = p.Stage; p.Stage == "" {
+			c.about.stage = c.stage()
+		}
 		return c.withRetry(p)
 	case errors.Is(err, exchange.ErrWait), c.s.stopped.Err() != nil && c.accepted.Load():
 		return c.overdue()

@@ -7,7 +7,7 @@ import (
 	"github.com/hoft/hoft/pkg/exchange"
 )
 
-// farCodes are problems that the answering site found.
+// farCodes are problems that the answering site alone finds. Others tell by Problem.Far, but where they come out of the store.
 var farCodes = map[string]bool{
 	exchange.CodeResponseLarge: true, exchange.CodeDenied: true, exchange.CodeNoUpstream: true, exchange.CodeCalleeRefused: true,
 	exchange.CodeCalleeDNS: true, exchange.CodeCalleeTLS: true, exchange.CodeCalleeTimeout: true, exchange.CodeCalleeBroken: true,
@@ -30,7 +30,7 @@ func (s *Server) failed(peer string, p *exchange.Problem) string {
 	if kind.ProxyError == "" {
 		return own + hop
 	}
-	if peer != "" && farCodes[p.Code] {
+	if peer != "" && (p.Far || farCodes[p.Code]) {
 		return fmt.Sprintf("%s; error=%s, %s%s", item(peer), kind.ProxyError, own, hop)
 	}
 	return fmt.Sprintf("%s; error=%s%s", own, kind.ProxyError, hop)

@@ -20,6 +20,9 @@ func (s *Server) check(r *http.Request) (httptarget.Target, *exchange.Problem) {
 	if r.Method == http.MethodConnect {
 		return httptarget.Target{}, exchange.Problemf(exchange.CodeUpgrade, "CONNECT cannot cross a file pipe")
 	}
+	if !wellFormed(r.Host) {
+		return httptarget.Target{}, exchange.Problemf(exchange.CodeBadRequest, "the host is malformed")
+	}
 	if !s.hosts.serves(r) {
 		return httptarget.Target{}, exchange.Problemf(exchange.CodeMisdirected, "host %q is not served here", r.Host)
 	}
@@ -119,7 +122,7 @@ func (s *Server) fields(r *http.Request, scheme string, fields exchange.Fields, 
 	if httpfields.WantsTrailers(fields) {
 		out = append(out, exchange.Field{Name: "Te", Value: "trailers"})
 	}
-	out = s.forward(out, r, scheme)
+	out = s.forward(out, r)
 	out = httpfields.AppendVia(out, protocol(r), s.site)
 	return withTrace(out)
 }
@@ -134,10 +137,15 @@ func protocol(r *http.Request) string {
 
 // scheme is that of the target URI (RFC 9110 section 7.1).
 func scheme(r *http.Request, target httptarget.Target) string {
-	switch {
-	case target.Scheme != "":
+	if target.Scheme != "" {
 		return target.Scheme
-	case r.TLS != nil:
+	}
+	return received(r)
+}
+
+// received is the scheme of the connection that the request came by.
+func received(r *http.Request) string {
+	if r.TLS != nil {
 		return "https"
 	}
 	return "http"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -25,9 +27,18 @@ const (
 // ownPrefix is the first path segment that never reaches a callee, however it is written.
 var ownPrefix, _ = httptarget.ParsePrefix(ownPath)
 
-func reservedPath(path string) bool {
-	_, ok := ownPrefix.Cut(path)
-	return ok
+// reservedPath says whether a raw path is hoft's own: as it stands, or as a server might read it that decodes it, takes
+// backslashes and empty segments for single slashes, and follows dot segments.
+func reservedPath(raw string) bool {
+	if _, ok := ownPrefix.Cut(raw); ok {
+		return true
+	}
+	plain, err := url.PathUnescape(raw)
+	if err != nil || !strings.Contains(plain, ownPath[1:]) {
+		return false
+	}
+	plain = path.Clean("/" + strings.ReplaceAll(plain, `\`, "/"))
+	return plain == ownPath || strings.HasPrefix(plain, ownPath+"/")
 }
 
 func reserved(r *http.Request) bool {
@@ -50,13 +61,15 @@ func (s *Server) serveOwn(w http.ResponseWriter, r *http.Request, path, name str
 	rest, below := strings.CutPrefix(path, exchangesPath)
 	one := below && !strings.Contains(rest, "/")
 	if !readOnly(r) && !(one && r.Method == http.MethodDelete) {
-		w.Header().Set("Content-Length", "0")
-		w.Header().Set("Allow", "GET, HEAD")
+		allow := "GET, HEAD"
 		if one {
-			w.Header().Set("Allow", "GET, HEAD, DELETE")
+			allow += ", DELETE"
 		}
-		extendWrite(w)
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		p := exchange.Problemf(exchange.CodeMethod, "here are %s", allow)
+		d := describe(p, about{})
+		w.Header().Set("Allow", allow)
+		httpproblem.Fields(w.Header(), p)
+		writeJSON(w, d.Status, d)
 		return
 	}
 	switch {

@@ -116,9 +116,9 @@ func TestOwnResources(t *testing.T) {
 		"braces":          {"GET " + exchangesPath + "{" + id + "}", "GET", nil, 404, "unknown-exchange", "-"},
 		"other part":      {"GET " + exchangesPath + id + "/x", "GET", nil, 404, "no-route", "-"},
 		"unknown problem": {"GET " + problemsPath + "x", "GET", nil, 404, "no-route", "-"},
-		"put":             {"PUT " + exchangesPath + id, "GET", nil, 405, "", ""},
-		"delete":          {"DELETE " + exchangesPath + id + "/response", "GET", nil, 405, "", ""},
-		"post":            {"POST /.hoft/", "GET", nil, 405, "", ""},
+		"put":             {"PUT " + exchangesPath + id, "GET", nil, 405, "method-not-allowed", "-"},
+		"delete":          {"DELETE " + exchangesPath + id + "/response", "GET", nil, 405, "method-not-allowed", "-"},
+		"post":            {"POST /.hoft/", "GET", nil, 405, "method-not-allowed", "-"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result, method = c.result, c.method
