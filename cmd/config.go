@@ -27,6 +27,9 @@ func newConfigCheckCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say everything that is wrong with the configuration (exit code 2), or ok",
+		Example: `  hoft config check
+  hoft config check --config a.yaml
+  hoft config check --config a.yaml --json 2>&1 | jq -r '.problems[]?.key'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
 			if err != nil {
@@ -67,6 +70,8 @@ func newConfigShowCmd() *cobra.Command {
 		Short: "Print every value in effect, as a configuration file",
 		Long: "Print every value in effect, as a configuration file that loads to the same values. With --origin\n" +
 			"each line says where its value came from: the file and line, a variable, --set, or default.",
+		Example: `  hoft config show --origin
+  hoft config show --config a.yaml --json | jq '.values[]'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
 			if err != nil {
@@ -93,7 +98,9 @@ func newConfigInitCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a commented configuration to start from, to FILE or standard output",
-		Args:  cobra.MaximumNArgs(1),
+		Example: `  hoft config init hoft.yaml
+  hoft config init | less`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				_, err := io.WriteString(cmd.OutOrStdout(), config.Sample)

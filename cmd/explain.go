@@ -18,7 +18,9 @@ func newExplainCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [CODE]",
 		Short: "Explain the codes of errors that hoft answers callers with",
-		Args:  cobra.MaximumNArgs(1),
+		Example: `  hoft explain
+  hoft explain outcome-uncertain`,
+		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return codes(), cobra.ShellCompDirectiveNoFileComp
 		},

@@ -161,6 +161,7 @@ func (in *inspector) one(arg string) (int, error) {
 		if id, err := uuid.Parse(arg); err == nil {
 			return exitOK, in.exchange(id)
 		}
+		return exitFailed, fmt.Errorf("%s: there is no such file here, and it is no id of an exchange (hoft exchanges lists them)", arg)
 	}
 	f, err := inspect.Look(arg, in.keys, in.opt)
 	if err != nil {

@@ -5,11 +5,13 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/hoft/hoft/pkg/identity"
@@ -77,5 +79,23 @@ func TestKeysTrustInterrupted(t *testing.T) {
 	}
 	if peers, err := identity.LoadPeers(a); err != nil || len(peers.All()) != 0 {
 		t.Errorf("kept %v, %v", peers, err)
+	}
+}
+
+// Ctrl-C while a command asks whether to go on ends it too.
+func TestConfirmInterrupted(t *testing.T) {
+	keyboard, tty := newTerminal(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c := &cobra.Command{}
+	c.SetContext(ctx)
+	c.SetIn(tty)
+	c.SetErr(io.Discard)
+	err := confirm(c, "send them again")
+	if code := exitCode(ctx, err); code != exitInterrupted {
+		t.Errorf("exit code %d after %v", code, err)
+	}
+	if _, err := keyboard.WriteString("\n"); err != nil { // lets the reading goroutine end
+		t.Fatal(err)
 	}
 }

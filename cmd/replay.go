@@ -1,13 +1,11 @@
 package cmd
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -182,8 +180,11 @@ func confirm(cmd *cobra.Command, what string) error {
 		return withExit(exitUsage, errors.New("there is no terminal to ask at: add --yes, or --dry-run to look first"))
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "Type yes to %s: ", what)
-	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != "yes" {
+	answer, err := readAnswer(cmd.Context(), cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	if answer != "yes" && answer != "y" {
 		return errors.New("not confirmed; nothing was done")
 	}
 	return nil

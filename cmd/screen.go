@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -22,14 +23,19 @@ type screen struct {
 	same    func(hint string) string // the flags that a command to run next needs to speak of the same site
 }
 
-// fullWidth is the width of tables where the terminal does not say its own.
-const fullWidth = 100
+// fullWidth is the width of tables where the terminal does not say its own. What is no terminal takes any width: which columns
+// there are must not depend on what is in them.
+const (
+	fullWidth = 100
+	anyWidth  = math.MaxInt32
+)
 
 func newScreen(cmd *cobra.Command, out io.Writer) *screen {
-	s := &screen{out: out, width: fullWidth, unicode: utf8Locale(), color: colored(cmd, out), same: sameSite(cmd)}
+	s := &screen{out: out, width: anyWidth, unicode: utf8Locale(), color: colored(cmd, out), same: sameSite(cmd)}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		s.width = n
-	} else if f, ok := out.(*os.File); ok {
+	} else if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		s.width = fullWidth
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 			s.width = n
 		}
@@ -155,6 +161,9 @@ func sameSite(cmd *cobra.Command) func(hint string) string {
 	}
 	config, state := flag("config"), flag("state-dir")
 	return func(hint string) string {
+		if i := strings.LastIndex(hint, ": hoft "); i >= 0 { // the command ends a sentence
+			hint = hint[i+2:]
+		}
 		switch {
 		case !strings.HasPrefix(hint, "hoft "), strings.HasPrefix(hint, "hoft explain"):
 			return ""

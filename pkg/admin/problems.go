@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/seal"
 )
 
@@ -82,9 +84,13 @@ func (s *Status) diagnosePeer(p *Peer) {
 	case StateBlocked:
 		s.add("peer-blocked", LevelCritical, p.Name, s.blockedHint(p), "%s", p.Reason)
 	case StateNever:
-		s.add("peer-never", LevelWarn, p.Name, "hoft keys verify "+p.Name, "nothing has ever come; does the other side run, and the mover?")
+		s.add("peer-never", LevelWarn, p.Name, "hoft keys verify "+p.Name, "nothing has ever come; %s", cmp.Or(s.strangers(), "does the other side run, and the mover?"))
 	case StateLate:
-		s.add("peer-late", LevelWarn, p.Name, details, "%s", s.lateText(p))
+		text, strangers := s.lateText(p), s.strangers()
+		if strangers != "" {
+			text, details = text+"; "+strangers, "hoft keys verify "+p.Name
+		}
+		s.add("peer-late", LevelWarn, p.Name, details, "%s", text)
 	case StateOK:
 		if n := refused(p); n > 0 {
 			s.add("files-refused", LevelWarn, p.Name, s.inspectHint(p, details), "%s since the start: %s", count(n, "file was refused", "files were refused"), refusals(p))
@@ -123,6 +129,16 @@ func (s *Status) diagnoseState(p *Peer, details string) {
 	tell(e.PeerBegan, "peer-began-anew", "it began anew: its state was lost, restored or doubled; calls that may not be made twice ended uncertain")
 	tell(e.SelfLost, "state-lost", "the peer was found to know an earlier life of this site, whose state is gone; the link began anew")
 	tell(e.SelfBehind, "state-behind", "the peer was found to know more of this site than the site itself: its state is an older copy, or a second copy runs; the link began anew")
+}
+
+// strangers tells of files that are addressed to this site by sites that are no peers, "" if there are none. Other tenants of the
+// folder may write such ones, so they are a sign only where a peer is missed.
+func (s *Status) strangers() string {
+	if s.Pipe == nil || s.Pipe.Skipped[pipe.SkipStranger] == 0 {
+		return ""
+	}
+	return fmt.Sprintf("but %s for this site, of a site that is no peer: has the other side new keys, or another identity?",
+		count(uint64(s.Pipe.Skipped[pipe.SkipStranger]), "file lies in the inbox", "files lie in the inbox"))
 }
 
 // mixedText says what to do about a peer whose files are sealed in the other way.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/seal"
 )
 
@@ -72,6 +73,23 @@ func TestNoProblems(t *testing.T) {
 	st.diagnose()
 	if !st.Healthy || st.Level() != "" || st.Problems == nil {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestFilesOfStrangers: they are a sign where a peer is missed, and none where all is well.
+func TestFilesOfStrangers(t *testing.T) {
+	seen := at.Add(-time.Hour)
+	st := &Status{Time: at, Running: true, Pipe: &Pipe{Skipped: map[pipe.Reason]int{pipe.SkipStranger: 3, pipe.SkipForeign: 9}},
+		Peers: []Peer{{Name: "new", State: StateNever}, {Name: "slow", State: StateLate, LastSeen: &seen}, {Name: "fine", State: StateOK}}}
+	st.diagnose()
+	var got []string
+	for _, p := range st.Problems {
+		got = append(got, p.Code+": "+p.Text+" | "+p.Hint)
+	}
+	const sign = "but 3 files lie in the inbox for this site, of a site that is no peer: has the other side new keys, or another identity? | hoft keys verify "
+	want := []string{"peer-never: nothing has ever come; " + sign + "new", "peer-late: nothing came for 1h; " + sign + "slow"}
+	if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
+		t.Errorf("problems:\n%s\nwant:\n%s", a, b)
 	}
 }
 

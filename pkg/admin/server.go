@@ -9,6 +9,10 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 )
 
 // Listeners are the places where operators are answered, bound but not served yet.
@@ -79,20 +83,20 @@ type Server struct {
 }
 
 // NewServer prepares serving m at l.
-func NewServer(l *Listeners, m *Monitor) *Server {
+func NewServer(l *Listeners, m *Monitor, log zerolog.Logger) *Server {
 	s := &Server{l: l}
 	mux := routes(m)
-	s.serve(l.socket.listener, mux)
+	s.serve(l.socket.listener, mux, log)
 	if l.tcp != nil {
-		s.serve(l.tcp, &gate{next: mux, token: l.token, free: isLoopback(l.tcp.Addr()), host: l.host})
+		s.serve(l.tcp, &gate{next: mux, token: l.token, free: isLoopback(l.tcp.Addr()), host: l.host}, log)
 	}
 	return s
 }
 
-func (s *Server) serve(l net.Listener, h http.Handler) {
+func (s *Server) serve(l net.Listener, h http.Handler, log zerolog.Logger) {
 	s.listener = append(s.listener, l)
 	s.servers = append(s.servers, &http.Server{Handler: h, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10})
+		MaxHeaderBytes: 16 << 10, ErrorLog: httpproblem.ErrorLog(log)})
 }
 
 // Serve answers until Close; then it returns nil.

@@ -336,12 +336,13 @@ func TestGoneDisables(t *testing.T) {
 
 func TestOnlyWhereAllowed(t *testing.T) {
 	b := newBed(t, succeeded(), func(o *callback.Options) {
-		o.Config.Allow = append(o.Config.Allow, "https://*.example.com", "http://localtest.example:*")
+		o.Config.Allow = append(o.Config.Allow, "https://*.example.com", "http://localtest.example:*", "https://any.example/*")
 	})
 	for url, code := range map[string]string{
 		b.url: "", "https://a.example.com/x?token=1": "", "https://a.b.example.com/": "callback-refused", "http://a.example.com/": "callback-refused",
 		"https://a.example.com:8443/": "callback-refused", "https://example.com/": "callback-refused", strings.Replace(b.url, "/hook", "/other", 1): "callback-refused",
 		"https://u:p@a.example.com/": "bad-request", "ftp://a.example.com/": "bad-request", "/x": "bad-request", "https://a.example.com/#x": "bad-request",
+		"https://any.example": "", "https://any.example?q": "", "https://any.example/x": "", "https://any.example/%2e%2e/x": "callback-refused",
 		"https://a.example.com/" + strings.Repeat("x", 2048): "bad-request", "http://127.0.0.2:80/hook": "callback-refused",
 	} {
 		p := b.Check(url)

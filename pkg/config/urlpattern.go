@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"net/url"
@@ -89,11 +90,11 @@ func (p URLPattern) Covers(u *url.URL) bool {
 			return false
 		}
 	}
-	path := u.EscapedPath()
+	path := cmp.Or(u.EscapedPath(), "/") // the same (RFC 9110 section 4.2.3)
 	if prefix, any := strings.CutSuffix(p.path, "*"); any {
 		return strings.HasPrefix(path, prefix) && !dotted(u.Path)
 	}
-	return p.path == "" || p.path == path || p.path == "/" && path == ""
+	return p.path == "" || p.path == path
 }
 
 // Addr gives the address that the pattern names by its digits: one that the operator means, whatever it is.

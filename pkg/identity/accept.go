@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -55,6 +56,9 @@ func resolve(e Entry, stored *Peers, revoked Revoked) (*Peer, error) {
 		peer = found
 	} else {
 		file, err := ReadPeer(e.Keys)
+		if fe, ok := errors.AsType[*FileError](err); ok && errors.Is(err, fs.ErrNotExist) {
+			fe.Mend = "put the file there that hoft keys export printed at the other side, or leave keys: out and run: hoft keys trust FILE"
+		}
 		if err != nil {
 			return nil, fmt.Errorf("peer %q: %w", clip(e.Name), err)
 		}

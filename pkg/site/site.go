@@ -129,7 +129,7 @@ func Open(cfg *config.Config, roles Roles, log zerolog.Logger) (_ *Site, err err
 		}
 		s.ingress.With(o)
 	}
-	s.admin = admin.NewServer(s.places, admin.NewMonitor(s.watched(roles), s.places.Listen()))
+	s.admin = admin.NewServer(s.places, admin.NewMonitor(s.watched(roles), s.places.Listen()), log.With().Str("component", "admin").Logger())
 	return s, nil
 }
 

@@ -60,6 +60,9 @@ func Look(path string, k Keys, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if fi.IsDir() {
+		return nil, fmt.Errorf("%s: %w but a folder; name the files in it, as in %s", path, ErrNotFile, filepath.Join(path, "*"))
+	}
 	if !fi.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w (%v)", path, ErrNotFile, fi.Mode().Type())
 	}

@@ -23,7 +23,7 @@ func (f *File) judge(data []byte, k *Keys) {
 			"if the mover brings such files here, look at where it is to take them")
 	case !k.knows(f.Name.parsed.Sender):
 		f.Verdict, f.Text = NoKeys, fmt.Sprintf("unknown sender: site %s is no peer of this one, so nothing can be verified", f.Name.Sender)
-		f.Next = "hoft keys trust FILE, with the key file of that site, if it is to be a peer"
+		f.Next = "if it is to be a peer, get its key file by another way and trust it: hoft keys trust FILE"
 	default:
 		f.judgeOpened(data, k)
 	}
@@ -33,7 +33,7 @@ func (f *File) judge(data []byte, k *Keys) {
 func (f *File) judgeUnnamed() {
 	for i := range f.Lines {
 		if f.Lines[i].Alg != "" || f.Lines[i].Signed && f.Lines[i].SigAlg != "" {
-			f.refuse("sealed lines under a name that is no hoft file name: a site passes over it", "hoft inspect --name NAME FILE, with the name that it was written under")
+			f.refuse("sealed lines under a name that is no hoft file name: a site passes over it", "give the name that it was written under: hoft inspect --name NAME FILE")
 			return
 		}
 	}
