@@ -348,10 +348,10 @@ func (s *side) receive(f flying) {
 	}
 	for _, d := range s.l.Receive(s.w.now, in) {
 		own, _ := s.l.Epoch()
-		key := fmt.Sprintf("%d/%d/%s", own, d.PeerEpoch, d.Data)
-		s.got[key]++
+		text := d.Data[:min(len(d.Data), 100)] // texts differ at their beginning; what follows only has to be long
+		s.got[fmt.Sprintf("%d/%d/%s", own, d.PeerEpoch, text)]++
 		if s.onGet != nil {
-			s.onGet(string(d.Data))
+			s.onGet(string(text))
 		}
 		s.pending.got = append(s.pending.got, d.ID)
 	}
