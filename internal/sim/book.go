@@ -7,12 +7,12 @@ import (
 
 // book is what the world knows and no site does.
 type book struct {
-	poured  int                         // messages of the flood
-	half    map[direction]written       // in the middle of the calls
-	inFile  map[frame.Name][]uint64     // every name ever put, with the message ids in it
-	sealed  map[frame.Name][]sealedLine // what the stand-in has sealed
-	content map[sentID]uint64           // hash of every message ever written
-	copies  map[sentID]int              // how often a message was written
+	poured  int                     // messages of the flood
+	half    map[direction]written   // in the middle of the calls
+	inFile  map[frame.Name][]uint64 // every name ever put; where one message is held back, with the ids in it
+	sealed  *sealedBook             // what the stand-in has sealed
+	content map[sentID]uint64       // hash of every message ever written
+	copies  int                     // how often messages were written
 }
 
 // direction is one direction of a link.
@@ -33,5 +33,5 @@ type received struct {
 }
 
 func newBook() book {
-	return book{inFile: map[frame.Name][]uint64{}, sealed: map[frame.Name][]sealedLine{}, content: map[sentID]uint64{}, copies: map[sentID]int{}}
+	return book{inFile: map[frame.Name][]uint64{}, sealed: newSealedBook(), content: map[sentID]uint64{}}
 }

@@ -63,10 +63,13 @@ func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 				w.fail("content of an id", "%s writes message %d to %s with another content than before", p.site.name, m.ID, w.byID(wr.Peer).name)
 			}
 			w.book.content[key] = h
-			w.book.copies[key]++
+			w.book.copies++
 		}
 	}
 	p.checkName(wr.Peer, wr.Name, false)
+	if w.plan.HoldBack == 0 {
+		ids = nil
+	}
 	w.book.inFile[wr.Name] = ids
 	return said
 }

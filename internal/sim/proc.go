@@ -164,6 +164,15 @@ func (p *proc) crash() {
 	p.m.Close()
 	synctest.Wait()
 	s.disk = disk
+	p.forget()
+}
+
+// forget lets go of what an ended process had in memory. Its calls know it for as long as the world goes on.
+func (p *proc) forget() {
+	p.w.mu.Lock()
+	delete(p.w.stirred, p)
+	p.w.mu.Unlock()
+	*p = proc{w: p.w, site: p.site, n: p.n, dead: true}
 }
 
 // Do implements exchange.Loop.

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	jose "github.com/go-jose/go-jose/v4"
 
@@ -94,17 +95,11 @@ type real struct {
 
 func (r real) to(peer identity.ID) node.Sealer { return r.sealers[peer] }
 
-// standIn seals a line by having it written down beside the world, and opens those that were: nothing damaged is
+// standIn seals a line by having its hash written down beside the world, and opens those that were: nothing damaged is
 // taken, and a line belongs to its file. What a real seal has to find out by computing is looked up here.
 type standIn struct {
 	self   identity.ID
-	sealed map[frame.Name][]sealedLine
-}
-
-// sealedLine is one line that was sealed under some name.
-type sealedLine struct {
-	text   []byte
-	claims *frame.Claims
+	sealed *sealedBook
 }
 
 func (o standIn) to(identity.ID) node.Sealer { return o }
@@ -124,7 +119,7 @@ func (o standIn) note(name frame.Name, lines [][]byte, claims []*frame.Claims) {
 	}
 	for i, c := range claims {
 		if c.Iss == name.Sender && c.Aud == name.Recipient && c.Seq == name.Seq {
-			o.sealed[name] = append(o.sealed[name], sealedLine{lines[i], c})
+			o.sealed.add(name, lines[i], c)
 		}
 	}
 }
@@ -163,10 +158,64 @@ func (o standIn) open(name frame.Name, line []byte) *frame.Claims {
 	if name.Recipient != o.self {
 		return nil
 	}
-	for _, l := range o.sealed[name] {
-		if bytes.Equal(l.text, line) {
-			return l.claims
-		}
+	return o.sealed.find(name, line)
+}
+
+// sealedBook is what the stand-in has sealed: of each line a hash, for a file of any age may come again, and what it says
+// as long as the line is young.
+type sealedBook struct {
+	lines map[frame.Name][]uint64
+	young map[youngLine]*frame.Claims
+	order []youngLine // from the oldest on
+	bytes int         // of young lines
+}
+
+// youngLine is a line of which is known what it says.
+type youngLine struct {
+	name frame.Name
+	hash uint64
+	size int
+}
+
+// youngBytes is how much of young lines is kept. What they say takes a few times as much.
+const youngBytes = 2 << 20
+
+func newSealedBook() *sealedBook {
+	return &sealedBook{lines: map[frame.Name][]uint64{}, young: map[youngLine]*frame.Claims{}}
+}
+
+func (b *sealedBook) add(name frame.Name, line []byte, c *frame.Claims) {
+	l := youngLine{name, mix(line), len(line)}
+	b.lines[name] = append(b.lines[name], l.hash)
+	b.keep(l, c)
+}
+
+// find gives what a line says that was sealed under a name, else nil.
+func (b *sealedBook) find(name frame.Name, line []byte) *frame.Claims {
+	l := youngLine{name, mix(line), len(line)}
+	if !slices.Contains(b.lines[name], l.hash) {
+		return nil
 	}
-	return nil
+	if c := b.young[l]; c != nil {
+		return c
+	}
+	c, err := frame.ParseClaims(line)
+	if err != nil {
+		panic(err) // it was read before it was written down
+	}
+	b.keep(l, c)
+	return c
+}
+
+// keep keeps what a line says, in the place of the oldest.
+func (b *sealedBook) keep(l youngLine, c *frame.Claims) {
+	if b.young[l] != nil {
+		return
+	}
+	b.young[l] = c
+	b.order = append(b.order, l)
+	for b.bytes += l.size; b.bytes > youngBytes; b.order = b.order[1:] {
+		b.bytes -= b.order[0].size
+		delete(b.young, b.order[0])
+	}
 }
