@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"github.com/hoft/hoft/pkg/pipe"
 )
 
 // canary keeps all that sites log in the tests of this package, at their most talkative, and the secrets that they had.
@@ -52,6 +54,7 @@ func plant(dir string) {
 }
 
 func TestMain(m *testing.M) {
+	pipe.FreeSpace = func(*os.File) (free, total uint64, ok bool) { return 1 << 40, 1 << 40, true } // how full this machine's disk is is told in status
 	code := m.Run()
 	canary.mu.Lock()
 	defer canary.mu.Unlock()
