@@ -62,6 +62,10 @@ func (s *Status) diagnosePipe() {
 	if p.TotalBytes > 0 && float64(p.FreeBytes) < minFree*float64(p.TotalBytes) {
 		s.add("outbox-low", LevelWarn, "", diskCommand(p.Outbox), "the disk of the outbox has %s left", Bytes(int64(p.FreeBytes)))
 	}
+	if n := p.Skipped[pipe.SkipOverflow]; n > 0 {
+		s.add("inbox-crowded", LevelCritical, "", listCommand(p.Inbox), "%s not read, because more lie there than hoft keeps track of: remove what is older than a day",
+			count(uint64(n), "file of the inbox is", "files of the inbox are"))
+	}
 	if p.Stuck > 0 {
 		s.add("inbox-stuck", LevelWarn, "", listCommand(p.Inbox), "%d handled files cannot be removed from the inbox", p.Stuck)
 	}

@@ -23,7 +23,8 @@ func TestProblemsNameTheNextStep(t *testing.T) {
 		return &node.FileStats{Quarantined: 12, RefusedRun: 12, LastReason: r, Refused: map[seal.Reason]uint64{r: 10, seal.Truncated: 2}}
 	}
 	st := &Status{Time: at, Running: true, StateDir: dir, DB: DB{FailingSince: &failing},
-		Pipe: &Pipe{Outbox: "/x/out", Inbox: "/x/in", FreeBytes: 1 << 20, TotalBytes: 1 << 30, ScanError: "input/output error", Stuck: 2},
+		Pipe: &Pipe{Outbox: "/x/out", Inbox: "/x/in", FreeBytes: 1 << 20, TotalBytes: 1 << 30, ScanError: "input/output error", Stuck: 2,
+			Skipped: map[pipe.Reason]int{pipe.SkipOverflow: 7, pipe.SkipForeign: 3}},
 		Peers: []Peer{
 			{Name: "fine", State: StateOK, Files: &node.FileStats{}},
 			{Name: "slow", State: StateLate, LastSeen: &seen, RTT: &RTT{Smoothed: 6000}, InFlight: InFlight{NextResend: &next},
@@ -41,6 +42,7 @@ func TestProblemsNameTheNextStep(t *testing.T) {
 		"critical store-failing : nothing can be stored for 1m, so nothing is accepted or acknowledged: free space on the disk of the state folder | " + diskCommand(dir),
 		"critical inbox-unreadable : the inbox cannot be read: input/output error | " + listCommand("/x/in"),
 		"warn outbox-low : the disk of the outbox has 1.0 MiB left | " + diskCommand("/x/out"),
+		"critical inbox-crowded : 7 files of the inbox are not read, because more lie there than hoft keeps track of: remove what is older than a day | " + listCommand("/x/in"),
 		"warn inbox-stuck : 2 handled files cannot be removed from the inbox | " + listCommand("/x/in"),
 		"warn peer-late slow: nothing came for 2h11m, usual round trip 1h40m; 41 messages wait, the oldest for 1h58m; next resend in 22m | hoft status slow",
 		"warn peer-never new: nothing has ever come; does the other side run, and the mover? | hoft keys verify new",

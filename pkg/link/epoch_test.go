@@ -25,7 +25,9 @@ func TestLivesThatHeardTheSameBeginApart(t *testing.T) {
 			l.Receive(old.Add(-48*time.Hour), link.File{Seq: c.Seq, Lines: []*frame.Claims{&c}, Whole: true})
 			return l
 		},
-		"own files": func(rnd *rand.Rand) *link.Link { return newLink(rnd, old.Add(-48*time.Hour), live*frame.SeqPerEpoch+top) },
+		"own files": func(rnd *rand.Rand) *link.Link {
+			return newLink(rnd, old.Add(-48*time.Hour), live*frame.SeqPerEpoch+top)
+		},
 	}
 	for name, begin := range ways {
 		t.Run(name, func(t *testing.T) {

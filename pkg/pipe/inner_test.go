@@ -134,3 +134,54 @@ func TestPacer(t *testing.T) {
 		t.Fatal("no hint for a backlog")
 	}
 }
+
+// TestKeptFilesCostNoNames has an inbox that nobody cleans: more files stay than names are remembered, and new ones are
+// still seen, as are those that go and come again.
+func TestKeptFilesCostNoNames(t *testing.T) {
+	o := Options{Self: siteB, Peers: []identity.ID{siteA}, ScanFiles: 1 << 30, ScanBytes: 1 << 60}
+	tr := newTracker(&o)
+	now := time.Unix(1e9, 0)
+	scan := func(during func(n frame.Name), seqs ...uint64) []File {
+		now = now.Add(time.Second)
+		s := tr.begin(now)
+		for _, seq := range seqs {
+			n := nameTo(seq, frame.ExtFrame)
+			if s.known(n) == stepLook {
+				s.see(n, mark{size: 1}, now)
+			}
+			if during != nil {
+				during(n)
+			}
+		}
+		return s.end(true)
+	}
+	handle := func(n frame.Name) { tr.set(File{Name: n, mark: mark{size: 1}}, stateWhole, 0) }
+	var all []uint64
+	for seq := range uint64(maxTracked + 1000) {
+		if seq%100 != 0 { // some are lost on their way
+			all = append(all, seq)
+		}
+	}
+	if got := scan(handle, all...); len(got) != len(all) { // handled while the scan goes on
+		t.Fatalf("%d files found, want %d", len(got), len(all))
+	}
+	p := tr.peers[siteA]
+	if got := scan(nil, all...); len(got) != 0 || len(p.files) != 0 {
+		t.Fatalf("%d files reported again, %d names remembered", len(got), len(p.files))
+	}
+	next := uint64(1 << 20)
+	if got := scan(nil, append(all, next)...); len(got) != 1 || got[0].Name.Seq != next {
+		t.Fatalf("found %v, want the new file", got)
+	}
+	handle(nameTo(next, frame.ExtFrame))
+	var st Stats
+	if tr.fill(&st); st.Tracked != len(all) || st.Skipped[SkipOverflow] != 0 {
+		t.Fatalf("stats %+v after %d files", st, len(all))
+	}
+	if got := scan(nil, all[:5]...); len(got) != 0 { // the others were taken away
+		t.Fatalf("found %v", got)
+	}
+	if got := scan(nil, all[:6]...); len(got) != 1 || got[0].Name.Seq != all[5] {
+		t.Fatalf("found %v, want the one that came again", got)
+	}
+}

@@ -12,8 +12,11 @@ import (
 
 const (
 	// maxTracked bounds the names of one peer that are remembered (about 150 bytes each). An honest peer has
-	// at most pipe.max_files at once; only a kept inbox that nobody cleans, or a flood, comes near.
+	// at most pipe.max_files at once; only a flood, or a kept inbox full of cut files, comes near.
 	maxTracked = 1 << 17
+	// maxWhole bounds the runs of numbers of one peer's files that were handled whole and stay. In a kept inbox that nobody
+	// cleans there are as many files as there ever were, and a gap for each that was lost.
+	maxWhole = 1 << 15
 	// maxGone bounds the removed names of one peer that are remembered to notice that they come back.
 	maxGone = 4096
 	// calmFirst and calmMax space out the reports of a file that keeps growing, so that reading it again and
@@ -33,17 +36,25 @@ type tracker struct {
 	skips  map[Reason]int
 
 	reappeared, reported, scans uint64
+	kept                        int // how many files stay, were handled whole, and were in the last whole listing
 }
 
 // peerFiles is what is known of one sender's files.
 type peerFiles struct {
 	files map[fileKey]*entry
+	whole map[frame.Ext]*kept
 	gone  map[fileKey]int64 // removed names and their size then
 	order []fileKey         // of gone, a ring once it is full
 	next  int
 
 	budgetFiles int // left in this scan
 	budgetBytes int64
+}
+
+// kept are the numbers of files that were handled whole and stay. They are not looked at again while they are listed.
+type kept struct {
+	frame.Ranges
+	listed []uint64 // by the scan under way
 }
 
 type fileKey struct {
@@ -56,7 +67,7 @@ type state uint8
 const (
 	statePending  state = iota // reported; to be reported when it changes or settles
 	stateAgain                 // to be reported again at retry
-	stateWhole                 // handled whole and kept: not looked at again
+	stateWhole                 // handled whole and kept: not looked at again; an entry only while peerFiles.whole is full
 	stateKept                  // handled and kept, but maybe cut: reported when it changes
 	stateDropping              // its removal failed and is due again at retry
 )
@@ -75,7 +86,7 @@ type entry struct {
 func newTracker(o *Options) *tracker {
 	t := &tracker{o: o, peers: map[identity.ID]*peerFiles{}, settle: o.Settle, skips: map[Reason]int{}}
 	for _, id := range o.Peers {
-		t.peers[id] = &peerFiles{files: map[fileKey]*entry{}, gone: map[fileKey]int64{}}
+		t.peers[id] = &peerFiles{files: map[fileKey]*entry{}, whole: map[frame.Ext]*kept{}, gone: map[fileKey]int64{}}
 	}
 	return t
 }
@@ -98,6 +109,9 @@ func (t *tracker) begin(now time.Time) *survey {
 	t.scans++
 	for _, p := range t.peers {
 		p.budgetFiles, p.budgetBytes = t.o.ScanFiles, t.o.ScanBytes
+		for _, w := range p.whole {
+			w.listed = w.listed[:0]
+		}
 	}
 	return &survey{t: t, now: now, skips: map[Reason]int{}, left: len(t.peers)}
 }
@@ -119,6 +133,10 @@ func (s *survey) known(n frame.Name) step {
 	defer s.t.mu.Unlock()
 	p := s.t.peers[n.Sender]
 	if p == nil {
+		return stepSkip
+	}
+	if w := p.whole[n.Ext]; w != nil && w.Contains(n.Seq) {
+		w.listed = append(w.listed, n.Seq)
 		return stepSkip
 	}
 	e := p.files[fileKey{n.Seq, n.Ext}]
@@ -221,8 +239,11 @@ func (s *survey) end(complete bool) []File {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if complete {
-		t.skips = s.skips
+		t.skips, t.kept = s.skips, 0
 		for _, p := range t.peers {
+			for _, w := range p.whole {
+				t.kept += w.settle()
+			}
 			for key, e := range p.files {
 				if e.gen != t.gen {
 					delete(p.files, key)
@@ -251,9 +272,44 @@ func (t *tracker) slower() { t.settle = min(2*t.settle, max(MaxSettle, t.o.Settl
 func (t *tracker) set(f File, s state, after time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := t.entry(f.Name); e != nil && e.mark == f.mark {
-		e.state, e.retry = s, t.now.Add(after)
+	e := t.entry(f.Name)
+	if e == nil || e.mark != f.mark {
+		return
 	}
+	e.state, e.retry = s, t.now.Add(after)
+	if s == stateWhole {
+		t.peers[f.Name.Sender].stays(fileKey{f.Name.Seq, f.Name.Ext}, e.gen == t.gen)
+	}
+}
+
+// stays remembers a file by its number alone, unless there are too many gaps for that. listed: the scan that began last
+// has met it already.
+func (p *peerFiles) stays(key fileKey, listed bool) {
+	w := p.whole[key.ext]
+	if w == nil {
+		w = &kept{}
+		p.whole[key.ext] = w
+	}
+	if len(w.Ranges) >= maxWhole {
+		return
+	}
+	w.Add(key.seq, key.seq)
+	if listed {
+		w.listed = append(w.listed, key.seq)
+	}
+	delete(p.files, key)
+}
+
+// settle forgets what a whole listing did not show, and gives how many files are left.
+func (w *kept) settle() int {
+	if uint64(len(w.listed)) < w.Count() {
+		slices.Sort(w.listed)
+		w.Ranges = w.Ranges[:0]
+		for _, n := range w.listed {
+			w.Add(n, n)
+		}
+	}
+	return len(w.listed)
 }
 
 // removed forgets a file that was taken out of the inbox, but remembers its name for a while.
@@ -310,6 +366,7 @@ func (t *tracker) fill(st *Stats) {
 	for r, n := range t.skips {
 		st.Skipped[r] = n
 	}
+	st.Tracked = t.kept
 	for _, p := range t.peers {
 		st.Tracked += len(p.files)
 		for _, e := range p.files {
