@@ -14,7 +14,7 @@ import (
 
 // inline compares bodies that travel in their message with such that travel as chunks, by size: what a call costs both sites
 // together, how long it takes, and what goes through the pipe. Where the two meet is the best value of ingress.inline.
-func inline(calls int) error {
+func inline(calls int, crowds, sizes []int) error {
 	b, err := newBed()
 	if err != nil {
 		return err
@@ -33,14 +33,15 @@ func inline(calls int) error {
 		return err
 	}
 	fmt.Printf("%d calls with random bodies; CPU of both sites\n", calls)
-	fmt.Printf("%8s %8s   %-34s %-34s\n", "", "", "in the message", "as a chunk")
-	fmt.Printf("%8s %8s   %10s %9s %12s   %10s %9s %12s\n", "KiB", "callers", "p50 ms", "CPU ms", "bytes/byte", "p50 ms", "CPU ms", "bytes/byte")
-	for _, callers := range []int{1, 16} {
-		for _, kib := range []int{4, 8, 12, 16, 24, 32, 40, 64, 128, 256} {
+	fmt.Printf("%8s %8s   %-51s %-51s\n", "", "", "in the message", "as chunks")
+	half := fmt.Sprintf("   %8s %8s %8s %8s %12s", "p50 ms", "p99 ms", "CPU ms", "files", "bytes/byte")
+	fmt.Printf("%8s %8s%s%s\n", "KiB", "callers", half, half)
+	for _, callers := range crowds {
+		for _, kib := range sizes {
 			fmt.Printf("%8d %8d", kib, callers)
 			for _, p := range []*pair{message, chunks} {
 				if p == message && kib > 40 { // no message holds that much
-					fmt.Printf("   %10s %9s %12s", "", "", "")
+					fmt.Printf("%*s", len(half), "")
 					continue
 				}
 				if err := p.inlineCost(kib<<10, calls, callers); err != nil {
@@ -96,8 +97,8 @@ func (p *pair) inlineCost(size, calls, callers int) error {
 		return err
 	}
 	slices.Sort(took)
-	fmt.Printf("   %10.1f %9.2f %12.2f", took[calls/2].Seconds()*1e3, (after-before).Seconds()*1e3/float64(calls),
-		float64(all.bytes-wrote.bytes)/float64(calls*size))
+	fmt.Printf("   %8.1f %8.1f %8.2f %8.2f %12.2f", took[calls/2].Seconds()*1e3, took[calls*99/100].Seconds()*1e3,
+		(after-before).Seconds()*1e3/float64(calls), float64(all.files-wrote.files)/float64(calls), float64(all.bytes-wrote.bytes)/float64(calls*size))
 	return nil
 }
 

@@ -15,6 +15,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -46,8 +48,12 @@ func main() {
 	case "inline":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		n := f.Int("n", 300, "calls of each kind")
+		crowds := numbers{1, 16}
+		f.Var(&crowds, "callers", "how many callers at once, by comma")
+		sizes := numbers{4, 8, 12, 16, 24, 32, 40, 64, 128, 256}
+		f.Var(&sizes, "kib", "sizes of bodies in KiB, by comma")
 		_ = f.Parse(os.Args[2:])
-		err = inline(*n)
+		err = inline(*n, crowds, sizes)
 	case "bulk":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		mib := f.Int("mib", 1024, "size of the body in MiB")
@@ -73,6 +79,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// numbers is a flag with numbers above 0.
+type numbers []int
+
+func (n *numbers) String() string { return strings.Trim(strings.Join(strings.Fields(fmt.Sprint([]int(*n))), ","), "[]") }
+
+// Set implements flag.Value.
+func (n *numbers) Set(text string) error {
+	*n = nil
+	for word := range strings.SplitSeq(text, ",") {
+		i, err := strconv.Atoi(word)
+		if err != nil || i < 1 {
+			return fmt.Errorf("%q is no number above 0", word)
+		}
+		*n = append(*n, i)
+	}
+	return nil
 }
 
 func usage() {
