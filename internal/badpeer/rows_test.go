@@ -315,6 +315,51 @@ func packs() []row {
 				m.t.Errorf("%d chunks are waited for", p.Bulk.Expected)
 			}
 		}, come: "200, chunk-quota", told: "expected_chunks"},
+		{what: "packs of 100 bodies each, 30 times, none sent", do: func(m *mallory) {
+			var all [][]byte
+			for i := range uint64(30) {
+				parts := make([]part, 100)
+				for k := range parts {
+					parts[k] = part{newID(), m.recs(4, 100_000)}
+				}
+				all = append(all, m.shared(m.ep*frame.SeqPerEpoch+900_000+i, parts...))
+			}
+			m.say(all...)
+			m.alive()
+			if p, _ := m.w.status(m.name); p.Bulk.Expected > 50_000 {
+				m.t.Errorf("%d chunks are waited for", p.Bulk.Expected)
+			}
+		}, come: "200, chunk-quota", told: "expected_chunks"},
+		{what: "packs with chunks for the call of another peer, as many as fit and more", do: func(m *mallory) {
+			x, finish := m.w.goodHeld(m)
+			data := random(5000)
+			name, hsh := b64(random(16)), b64(sum(data))
+			// First what is too much for any exchange, named for that one, then what is good, for it and for an own one.
+			many := m.recs(600, 4<<20)
+			m.say(m.shared(m.ep*frame.SeqPerEpoch+900_000, part{newID(), m.recs(1, 1000)}, part{x, many}))
+			m.say(m.shared(m.seq+1, part{x, fmt.Sprintf("[%q,%q,5000]", name, hsh)}, part{newID(), m.recs(1, 1000)}))
+			raw, _ := base64.RawURLEncoding.DecodeString(name)
+			m.putRaw(append(append(raw, 0, 0, 5000>>8, 5000&0xff), data...))
+			m.say(m.msg("have", fmt.Sprintf(`{"seq":%d,"unwanted":[0,1]}`, m.seq), nil))
+			m.alive()
+			if err := finish(); err != nil {
+				m.t.Errorf("the other peer's call: %v", err)
+			}
+		}, come: "200, chunk-quota", told: "expected_chunks"},
+		{what: "packs of too many bodies, of one twice, of none, and of bodies within bodies", do: func(m *mallory) {
+			parts := make([]part, 200)
+			for i := range parts {
+				parts[i] = part{newID(), m.recs(1, 1000)}
+			}
+			x := newID()
+			m.say(m.shared(m.ep*frame.SeqPerEpoch+900_000, parts...), m.shared(m.ep*frame.SeqPerEpoch+900_001, part{x, m.recs(1, 9)}, part{newID(), m.recs(1, 9)}, part{x, m.recs(1, 9)}),
+				m.shared(m.ep*frame.SeqPerEpoch+900_002, part{newID(), m.recs(1, 9)}, part{newID(), ""}),
+				m.msg("pack", fmt.Sprintf(`{"seq":1,"exchange":%q,"recs":[%s],"also":[{"exchange":%q,"recs":[%s],"also":[]}]}`, newID(), m.recs(1, 9), newID(), m.recs(1, 9)), nil))
+			m.alive()
+			if p, _ := m.w.status(m.name); p.Bulk.Expected != 0 {
+				m.t.Errorf("%d chunks are waited for", p.Bulk.Expected)
+			}
+		}, come: mild, told: junk},
 		{what: "a pack that is not what was announced", do: func(m *mallory) {
 			data := random(5000)
 			m.announce(data, random(32))
@@ -552,6 +597,27 @@ func lastExchange(msgs [][]byte) string {
 // announce tells of a pack with one record, to be put by putPack next.
 func (m *mallory) announce(data, hsh []byte) {
 	m.say(m.msg("pack", fmt.Sprintf(`{"seq":%d,"exchange":%q,"recs":[[%q,%q,%d]]}`, m.seq+1, newID(), b64(random(16)), b64(hsh), len(data)), nil))
+}
+
+// part is chunks of one body in a pack of several: an exchange and records.
+type part struct{ x, recs string }
+
+// recs are records of n bytes that nobody has.
+func (m *mallory) recs(k, n int) string {
+	all := make([]string, k)
+	for i := range all {
+		all[i] = fmt.Sprintf("[%q,%q,%d]", b64(random(16)), b64(random(32)), n)
+	}
+	return strings.Join(all, ",")
+}
+
+// shared is the announcement of a pack of several bodies.
+func (m *mallory) shared(seq uint64, parts ...part) []byte {
+	var also []string
+	for _, p := range parts[1:] {
+		also = append(also, fmt.Sprintf(`{"exchange":%q,"recs":[%s]}`, p.x, p.recs))
+	}
+	return m.msg("pack", fmt.Sprintf(`{"seq":%d,"exchange":%q,"recs":[%s],"also":[%s]}`, seq, parts[0].x, parts[0].recs, strings.Join(also, ",")), nil)
 }
 
 // send announces a sealed chunk and puts its pack.

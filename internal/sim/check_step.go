@@ -62,6 +62,9 @@ func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 			if old, ok := w.book.content[key]; ok && old != h && !p.site.doubted(wr.Peer, c.Ep) && p.site.history.restored+p.site.history.cloned == 0 {
 				w.fail("content of an id", "%s writes message %d to %s with another content than before", p.site.name, m.ID, w.byID(wr.Peer).name)
 			}
+			if m.Kind == frame.KindPack && w.book.copies[key] == 0 {
+				p.checkAnnouncement(wr.Peer, m.Data)
+			}
 			w.book.content[key] = h
 			w.book.copies++
 		}

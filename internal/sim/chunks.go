@@ -289,6 +289,19 @@ func (p *proc) takePack(r node.PackRead) {
 	})
 }
 
+// checkAnnouncement counts packs of several bodies, of which signed links have none.
+func (p *proc) checkAnnouncement(peer identity.ID, data []byte) {
+	d, err := bulk.Decode[bulk.PackData](data)
+	switch {
+	case err != nil:
+		p.w.fail("readable", "%s announces a pack to %s in words that it would not read: %v", p.site.name, p.w.byID(peer).name, err)
+	case len(d.Also) > 0 && p.w.signed(p.site, p.w.byID(peer)):
+		p.w.fail("readable", "%s announces pack %d with several bodies, on a signed link", p.site.name, d.Seq)
+	case len(d.Also) > 0:
+		p.w.report.Shared++
+	}
+}
+
 // checkHave demands that what the peer is told to be here is durable, or was.
 func (p *proc) checkHave(peer identity.ID, data []byte) {
 	d, err := bulk.Decode[bulk.HaveData](data)
@@ -296,7 +309,7 @@ func (p *proc) checkHave(peer identity.ID, data []byte) {
 		return
 	}
 	for i, r := range p.linked[frame.Name{Recipient: p.site.id, Sender: peer, Seq: d.Seq, Ext: frame.ExtPack}] {
-		if !slices.Contains(d.Miss, i) && !p.ever[r.Name] {
+		if !slices.Contains(d.Miss, i) && !slices.Contains(d.Unwanted, i) && !p.ever[r.Name] {
 			p.w.fail("have before sync", "%s tells %s that chunk %d of pack %d is here, which is not durable", p.site.name, p.w.byID(peer).name, i, d.Seq)
 		}
 	}

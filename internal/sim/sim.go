@@ -39,6 +39,7 @@ type Report struct {
 	Lost       int    // files that it never delivered
 	Files      int    // files that the sites wrote
 	Packs      int    // of them, packs of chunks
+	Shared     int    // of them, those with chunks of several bodies
 	Linked     int    // times that a pack entered or left the pipe by its name
 	Reads      int    // of stored data, at another site
 	Brought    int    // of them, those that got it while they waited

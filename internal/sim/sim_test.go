@@ -177,6 +177,7 @@ func (r *Report) add(o Report) {
 	r.Lost += o.Lost
 	r.Files += o.Files
 	r.Packs += o.Packs
+	r.Shared += o.Shared
 	r.Linked += o.Linked
 	r.Reads += o.Reads
 	r.Brought += o.Brought
@@ -199,8 +200,8 @@ func (r *Report) String() string {
 	for _, k := range slices.Sorted(maps.Keys(r.Ended)) {
 		ended = append(ended, fmt.Sprintf("%s %d", k, r.Ended[k]))
 	}
-	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, linked or moved %d times, %d of %d reads of data brought at once; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
-		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Linked, r.Brought, r.Reads, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
+	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, %d of several bodies, linked or moved %d times, %d of %d reads of data brought at once; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
+		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Shared, r.Linked, r.Brought, r.Reads, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
 }
 
 // One message is missing for long, and more than 65,536 later ones come: what lies between them is no bound.

@@ -39,6 +39,8 @@ type Config struct {
 	// Apart is from which size in bytes on a pack ends where an offer ends, so that it is what lies together in the store;
 	// 0: packs are filled.
 	Apart int64
+	// Alone has each exchange's chunks travel in packs of their own.
+	Alone bool
 	// MaxHeld bounds the names known to be held by the peer, in number; the oldest are forgotten.
 	MaxHeld int
 	// ExchangeBytes bounds what one unfinished exchange of the peer may take of the store here, PeerBytes what all of them may,
@@ -95,8 +97,9 @@ type Peer struct {
 
 	// receiving
 	announced map[uint64]*announced
-	unsettled int                // of them
-	expected  map[chunk.Name]int // announcements that wait for a chunk
+	named     map[ID]map[uint64]*announced // of them, those of which something of an exchange is wanted
+	unsettled int                          // of them
+	expected  map[chunk.Name]int           // announcements that wait for a chunk
 	needs     map[ID]*need
 	over      recent[uint64] // packs of which nothing is wanted any more
 	ended     recent[ID]     // exchanges that are over
@@ -113,7 +116,7 @@ type Peer struct {
 func New(cfg Config) *Peer {
 	cfg = cfg.Defaults()
 	return &Peer{cfg: cfg, transfers: map[ID]*transfer{}, packs: map[uint64]*pack{}, held: newHeld(cfg.MaxHeld),
-		size: newSizer(cfg.PackBytes, cfg.MaxPack), pace: newPace(), announced: map[uint64]*announced{},
+		size: newSizer(cfg.PackBytes, cfg.MaxPack), pace: newPace(), announced: map[uint64]*announced{}, named: map[ID]map[uint64]*announced{},
 		expected: map[chunk.Name]int{}, needs: map[ID]*need{}, fetches: map[ID]*fetch{}, over: newRecent[uint64](), ended: newRecent[ID](), accounts: map[ID]*account{}}
 }
 
@@ -161,12 +164,12 @@ type Key struct {
 // Row is the durable state of a pack.
 type Row struct {
 	Key
-	Exchange ID
-	Records  []chunk.Record // nil for a pack of the peer that is settled; one whose exchange is over has none of that either
-	Miss     []int          // of a settled pack of the peer: what did not come
-	State    RowState
-	At       time.Time // when it was written, or announced
-	Size     int64     // of the file, in bytes
+	Records []chunk.Record // nil for a pack of the peer that is settled
+	Runs    []Run          // whose they are, also where they are not told any more; none: nothing of it is wanted, all are over
+	Miss    []int          // of a settled pack of the peer: what did not come
+	State   RowState
+	At      time.Time // when it was written, or announced
+	Size    int64     // of the file, in bytes
 }
 
 // RowState says how far a pack is.
@@ -261,7 +264,7 @@ func (p *Peer) Reset() {
 	for _, seq := range p.over.order {
 		p.changes.Drop = append(p.changes.Drop, Key{Seq: seq})
 	}
-	p.announced, p.expected, p.unsettled = map[uint64]*announced{}, map[chunk.Name]int{}, 0
+	p.announced, p.named, p.expected, p.unsettled = map[uint64]*announced{}, map[ID]map[uint64]*announced{}, map[chunk.Name]int{}, 0
 	p.over, p.ended = newRecent[uint64](), newRecent[ID]()
 	p.accounts, p.charged = map[ID]*account{}, 0
 	p.resetFetches()

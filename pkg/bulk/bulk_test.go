@@ -507,7 +507,8 @@ func TestWireRefuses(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{`{"seq":1,"miss":[1,1]}`, `{"seq":1,"miss":[-1]}`, `{"seq":1,"miss":[700]}`,
-		`{"seq":1,"over":true,"unseen":true}`, `{"seq":1,"over":true,"miss":[0]}`} {
+		`{"seq":1,"over":true,"unseen":true}`, `{"seq":1,"over":true,"miss":[0]}`, `{"seq":1,"over":true,"unwanted":[0]}`,
+		`{"seq":1,"unseen":true,"unwanted":[0]}`, `{"seq":1,"unwanted":[2,1]}`, `{"seq":1,"unwanted":[640]}`, `{"seq":1,"miss":[1,2],"unwanted":[2]}`} {
 		if _, err := Decode[HaveData]([]byte(bad)); err == nil {
 			t.Errorf("%s was taken", bad)
 		}

@@ -1,8 +1,6 @@
 package bulk
 
 import (
-	"bytes"
-	"maps"
 	"slices"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -54,20 +52,39 @@ func (p *Peer) Forget(x ID) {
 	delete(p.needs, x)
 	delete(p.fetches, x)
 	p.discharge(x)
-	for _, a := range inOrder(p.announced) {
-		if a.x != x {
-			continue
-		}
-		for i, r := range a.recs {
-			if !a.got[i] {
-				p.unexpect(r.Name)
+	of := inOrder(p.named[x])
+	delete(p.named, x)
+	for _, a := range of {
+		p.unwant(a, x)
+		switch {
+		case len(a.exchanges()) == 0:
+			if !a.settled {
+				p.unsettled--
 			}
+			delete(p.announced, a.seq)
+			p.noteOver(a.seq)
+		case !a.settled && a.left == 0: // the others have come
+			p.finish(a)
 		}
-		if !a.settled {
-			p.unsettled--
+	}
+}
+
+// unwant takes what was announced for an exchange out of a pack. Chunks of others in it are taken as they come.
+func (p *Peer) unwant(a *announced, x ID) {
+	if a.over == nil {
+		a.over = map[ID]bool{}
+	}
+	a.over[x] = true
+	if a.settled {
+		return
+	}
+	xs := owners(a.runs)
+	for i, r := range a.recs {
+		if xs[i] == x && !a.got[i] {
+			a.got[i] = true
+			a.left--
+			p.unexpect(r.Name)
 		}
-		delete(p.announced, a.seq)
-		p.noteOver(a.seq)
 	}
 }
 
@@ -87,13 +104,7 @@ func (p *Peer) noteOver(seq uint64) {
 }
 
 // Announcing lists the exchanges that packs of the peer are announced for, in order.
-func (p *Peer) Announcing() []ID {
-	xs := map[ID]struct{}{}
-	for _, a := range p.announced {
-		xs[a.x] = struct{}{}
-	}
-	return slices.SortedFunc(maps.Keys(xs), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
-}
+func (p *Peer) Announcing() []ID { return ordered(p.named) }
 
 // Dead says that a pack of the peer cannot be announced any more: it dates from before the peer began the given epoch.
 func Dead(seq, epoch uint64) bool { return seq < epoch*frame.SeqPerEpoch }

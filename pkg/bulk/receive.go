@@ -12,23 +12,46 @@ import (
 // announced is a pack that the peer has announced.
 type announced struct {
 	seq     uint64
-	x       ID
+	runs    []Run          // whose the records are
+	over    map[ID]bool    // of those, exchanges of which nothing is wanted any more
 	recs    []chunk.Record // nil when settled
-	got     []bool
-	left    int
+	got     []bool         // or not wanted any more
+	left    int            // that are wanted and have not come
+	some    bool           // something came
 	settled bool
-	miss    []int
-	seen    bool // its file was found
-	probed  bool // the peer waits for an answer
+	miss    []int // of a settled one: what is not said to be here
+	seen    bool  // its file was found
+	probed  bool  // the peer waits for an answer
 	at      time.Time
 }
 
 func (a *announced) row() Row {
-	r := Row{Key: Key{Seq: a.seq}, Exchange: a.x, Records: a.recs, Miss: a.miss, At: a.at}
+	r := Row{Key: Key{Seq: a.seq}, Runs: a.runs, Records: a.recs, Miss: a.miss, At: a.at}
 	if a.settled {
 		r.State = Settled
 	}
 	return r
+}
+
+// parts visits the records of each exchange.
+func (a *announced) parts(yield func(ID, []chunk.Record) bool) {
+	at := 0
+	for _, r := range a.runs {
+		if !yield(r.Exchange, a.recs[at:at+r.N]) {
+			return
+		}
+		at += r.N
+	}
+}
+
+// exchanges lists those of which something is wanted.
+func (a *announced) exchanges() (xs []ID) {
+	for _, r := range a.runs {
+		if !a.over[r.Exchange] {
+			xs = append(xs, r.Exchange)
+		}
+	}
+	return xs
 }
 
 // maxAnnounced bounds the announcements that wait for their file. An honest peer has Config.MaxOpen of them, and
@@ -42,34 +65,65 @@ const maxExpected = 4 * defaultOpen * maxRecords
 // Announce takes the announcement of a pack; false: it is known already, or too many wait for their file. (The
 // peer then hears that it is unseen, and announces what is in it again.) Of an exchange that is over nothing is wanted.
 func (p *Peer) Announce(now time.Time, d *PackData) bool {
-	switch {
-	case p.announced[d.Seq] != nil || p.over.has(d.Seq):
+	if p.announced[d.Seq] != nil || p.over.has(d.Seq) {
 		return false
-	case p.ended.has(d.Exchange):
-		p.noteOver(d.Seq)
-		return true
-	case p.unsettled >= maxAnnounced || len(p.expected)+len(d.Recs) > maxExpected:
+	}
+	a := &announced{seq: d.Seq, over: map[ID]bool{}, at: now}
+	a.recs, a.runs = d.all()
+	for _, r := range a.runs {
+		if p.ended.has(r.Exchange) {
+			a.over[r.Exchange] = true
+		}
+	}
+	if len(a.exchanges()) > 0 && (p.unsettled >= maxAnnounced || len(p.expected)+len(a.recs) > maxExpected) {
 		return false
-	case !p.charge(d.Exchange, d.Recs):
+	}
+	a.got, a.left = make([]bool, len(a.recs)), len(a.recs)
+	at := 0
+	for x, recs := range a.parts {
+		if a.over[x] || !p.charge(x, recs) {
+			a.over[x] = true
+			a.left -= len(recs)
+			for i := range recs {
+				a.got[at+i] = true
+			}
+		}
+		at += len(recs)
+	}
+	if a.left == 0 {
 		p.noteOver(d.Seq)
 		return true
 	}
 	p.unsettled++
-	a := &announced{seq: d.Seq, x: d.Exchange, recs: d.Recs, got: make([]bool, len(d.Recs)), left: len(d.Recs), at: now}
-	p.announced[d.Seq] = a
-	for _, r := range a.recs {
-		p.expected[r.Name]++
+	p.note(a)
+	for i, r := range a.recs {
+		if !a.got[i] {
+			p.expected[r.Name]++
+		}
 	}
 	p.changes.Put = append(p.changes.Put, a.row())
-	p.postpone(now, a.x)
+	for _, x := range a.exchanges() {
+		p.postpone(now, x)
+	}
 	return true
+}
+
+// note keeps an announcement.
+func (p *Peer) note(a *announced) {
+	p.announced[a.seq] = a
+	for _, x := range a.exchanges() {
+		if p.named[x] == nil {
+			p.named[x] = map[uint64]*announced{}
+		}
+		p.named[x][a.seq] = a
+	}
 }
 
 // Expectation is what a pack must hold.
 type Expectation struct {
-	Exchange ID
-	Records  []chunk.Record
-	Got      []bool // those that came already
+	Exchanges []ID // of which something is wanted
+	Records   []chunk.Record
+	Got       []bool // those that came already, or are not wanted
 	// Settled says that the pack is done with: the file is a repeat, nothing in it is wanted.
 	Settled bool
 }
@@ -80,7 +134,7 @@ func (p *Peer) Expect(seq uint64) (e Expectation, ok bool) {
 	if a == nil {
 		return Expectation{Settled: true}, p.over.has(seq)
 	}
-	return Expectation{a.x, a.recs, slices.Clone(a.got), a.settled}, true
+	return Expectation{a.exchanges(), a.recs, slices.Clone(a.got), a.settled}, true
 }
 
 // Seen tells that the file of an announced pack was found: a probe waits for what the reading gives.
@@ -101,20 +155,21 @@ func (p *Peer) Came(seq uint64, got []int, bad int, final bool) {
 	if final { // before that it may be about to be written
 		p.stats.ChunksBad += uint64(bad)
 	}
-	var names []chunk.Name
+	xs, from := owners(a.runs), len(p.changes.Stored)
 	for _, i := range got {
 		if i < 0 || i >= len(a.got) || a.got[i] {
 			continue
 		}
-		a.got[i] = true
+		a.got[i], a.some = true, true
 		a.left--
-		names = append(names, a.recs[i].Name)
+		p.stats.ChunksReceived++
 		p.fetchCame(a.recs[i])
 		p.unexpect(a.recs[i].Name)
-	}
-	p.stats.ChunksReceived += uint64(len(names))
-	if len(names) > 0 {
-		p.changes.Stored = append(p.changes.Stored, Stored{a.x, names})
+		if n := len(p.changes.Stored); n == from || p.changes.Stored[n-1].Exchange != xs[i] {
+			p.changes.Stored = append(p.changes.Stored, Stored{Exchange: xs[i]})
+		}
+		s := &p.changes.Stored[len(p.changes.Stored)-1]
+		s.Names = append(s.Names, a.recs[i].Name)
 	}
 	if a.left == 0 || final {
 		p.finish(a)
@@ -129,26 +184,41 @@ func (p *Peer) Vanished(seq uint64) {
 		return
 	}
 	a.seen = false
-	if a.left < len(a.recs) {
+	if a.some {
 		p.finish(a)
 	} else if a.probed {
 		a.probed = false
-		p.answer(HaveData{Seq: seq, Unseen: true}, a.x)
+		p.answer(HaveData{Seq: seq, Unseen: true}, a.runs[0].Exchange)
 	}
 }
 
 // finish settles a pack and answers.
 func (p *Peer) finish(a *announced) {
-	for i, r := range a.recs {
+	for i, x := range owners(a.runs) {
 		if !a.got[i] {
+			p.unexpect(a.recs[i].Name)
+		}
+		if !a.got[i] || a.over[x] { // of what is over nothing is said to be here, as it may not be
 			a.miss = append(a.miss, i)
-			p.unexpect(r.Name)
 		}
 	}
 	a.settled, a.recs, a.got = true, nil, nil
 	p.unsettled--
 	p.changes.Put = append(p.changes.Put, a.row())
-	p.answer(HaveData{Seq: a.seq, Miss: a.miss}, a.x)
+	p.answer(a.outcome(), a.runs[0].Exchange)
+}
+
+// outcome is what the peer is told of a settled pack: what belongs to exchanges that are over by now is not to come again.
+func (a *announced) outcome() HaveData {
+	d, xs := HaveData{Seq: a.seq}, owners(a.runs)
+	for _, i := range a.miss {
+		if i < len(xs) && a.over[xs[i]] {
+			d.Unwanted = append(d.Unwanted, i)
+		} else {
+			d.Miss = append(d.Miss, i)
+		}
+	}
+	return d
 }
 
 func (p *Peer) unexpect(n chunk.Name) {
@@ -169,22 +239,23 @@ func (p *Peer) Probe(d *ProbeData) {
 		over := p.over.has(d.Seq)
 		p.answer(HaveData{Seq: d.Seq, Unseen: !over, Over: over}, ID{})
 	case a.settled:
-		p.answer(HaveData{Seq: d.Seq, Miss: a.miss}, a.x)
+		p.answer(a.outcome(), a.runs[0].Exchange)
 	case a.seen:
 		a.probed = true
 	default:
-		p.answer(HaveData{Seq: d.Seq, Unseen: true}, a.x)
+		p.answer(HaveData{Seq: d.Seq, Unseen: true}, a.runs[0].Exchange)
 	}
 }
 
 // AnnouncedFor lists what was announced for an exchange and has not come yet, and its bytes.
 func (p *Peer) AnnouncedFor(x ID) (chunks int, bytes int64) {
-	for _, a := range p.announced {
-		if a.x != x {
+	for _, a := range p.named[x] {
+		if a.settled {
 			continue
 		}
+		xs := owners(a.runs)
 		for i, r := range a.recs {
-			if !a.got[i] {
+			if xs[i] == x && !a.got[i] {
 				chunks++
 				bytes += r.Len
 			}

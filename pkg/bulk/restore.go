@@ -32,14 +32,14 @@ func (p *Peer) Restore(now time.Time, rows []Row, saved []Saved, names []chunk.N
 		p.Flush(s.Exchange)
 	}
 	for _, k := range inOrder(p.packs) { // of exchanges that are over
-		if p.transfers[k.x] == nil {
+		if !p.wanted(k) {
 			p.drop(k)
 		}
 	}
 }
 
 func (p *Peer) restoreOwn(now time.Time, r Row) {
-	k := &pack{seq: r.Seq, x: r.Exchange, recs: r.Records, names: map[chunk.Name]bool{}, size: r.Size, verify: true}
+	k := &pack{seq: r.Seq, recs: r.Records, xs: owners(r.Runs), names: map[chunk.Name]bool{}, size: r.Size, verify: true}
 	for _, x := range r.Records {
 		k.names[x.Name] = true
 	}
@@ -56,20 +56,22 @@ func (p *Peer) restoreOwn(now time.Time, r Row) {
 const restoredProbe = time.Second
 
 func (p *Peer) restoreAnnounced(r Row) {
-	if r.Exchange == (ID{}) {
+	if len(r.Runs) == 0 {
 		if gone, full := p.over.add(r.Seq); full {
 			p.changes.Drop = append(p.changes.Drop, Key{Seq: gone})
 		}
 		return
 	}
-	a := &announced{seq: r.Seq, x: r.Exchange, recs: r.Records, miss: r.Miss, settled: r.State == Settled, at: r.At}
-	p.announced[a.seq] = a
+	a := &announced{seq: r.Seq, runs: r.Runs, recs: r.Records, miss: r.Miss, settled: r.State == Settled, at: r.At}
+	p.note(a)
 	if a.settled {
 		a.recs = nil
 		return
 	}
 	p.unsettled++
-	p.charge(r.Exchange, r.Records)
+	for x, recs := range a.parts {
+		p.charge(x, recs)
+	}
 	a.got, a.left = make([]bool, len(a.recs)), len(a.recs)
 	for _, x := range a.recs {
 		p.expected[x.Name]++
@@ -80,11 +82,10 @@ func (p *Peer) restoreAnnounced(r Row) {
 func (p *Peer) restoreOffer(s Saved) {
 	open := map[chunk.Name]uint64{}
 	for _, k := range p.packs {
-		if k.x != s.Exchange {
-			continue
-		}
-		for n := range k.names {
-			open[n] = k.seq
+		for i, r := range k.recs {
+			if k.xs[i] == s.Exchange {
+				open[r.Name] = k.seq
+			}
 		}
 	}
 	p.Offer(s.Exchange, s.Records)

@@ -13,7 +13,7 @@ import (
 func TestAPackFromAClockThatWasSetBackIsGivenUp(t *testing.T) {
 	x, recs := uuid.UUID{1}, []chunk.Record{record(1, 1, 100<<10)}
 	p := New(Config{})
-	p.Restore(began, []Row{{Key: Key{Own: true, Seq: 1000}, Exchange: x, State: Written, At: began.Add(48 * time.Hour), Size: 100 << 10, Records: recs}},
+	p.Restore(began, []Row{{Key: Key{Own: true, Seq: 1000}, Runs: []Run{{x, 1}}, State: Written, At: began.Add(48 * time.Hour), Size: 100 << 10, Records: recs}},
 		[]Saved{{Exchange: x, Records: recs}}, nil)
 	const trip = time.Second
 	for now := began; now.Before(began.Add(10 * time.Minute)); now = now.Add(time.Second) {

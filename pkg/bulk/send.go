@@ -11,8 +11,8 @@ import (
 // pack is one own pack that is not settled.
 type pack struct {
 	seq     uint64
-	x       ID
 	recs    []chunk.Record
+	xs      []ID // whose each of them is
 	names   map[chunk.Name]bool
 	size    int64
 	verify  bool
@@ -30,10 +30,9 @@ type pack struct {
 
 // Pack is one file to write: its records in order.
 type Pack struct {
-	Seq      uint64
-	Exchange ID
-	Records  []chunk.Record
-	Size     int64 // bytes
+	Seq     uint64
+	Records []chunk.Record
+	Size    int64 // bytes
 	// Verify says that a record may have lain here for long: its hash is checked before it is sent again.
 	Verify bool
 }
@@ -56,13 +55,16 @@ func (p *Peer) pick() int {
 		return -1
 	}
 	for i, t := range p.ring {
-		if len(t.queue) == 0 || t.flush || t.queue[0].again || len(p.packs) == 0 || len(t.queue) >= maxRecords ||
+		if len(t.queue) == 0 || t.hasty() || len(p.packs) == 0 || len(t.queue) >= maxRecords ||
 			t.queuedBytes >= p.packSize() || t.queuedBytes >= earlyBytes && len(p.packs) < earlyOpen {
 			return i
 		}
 	}
 	return -1
 }
+
+// hasty says that what is queued waits for no company.
+func (t *transfer) hasty() bool { return t.flush || len(t.queue) > 0 && t.queue[0].again }
 
 // Probing says that an answer about packs is waited for: nothing bulky is written meanwhile.
 func (p *Peer) Probing() bool {
@@ -78,36 +80,92 @@ func (p *Peer) Probing() bool {
 // file is to be written when the announcement is durable.
 func (p *Peer) Next(seq uint64) *Pack {
 	for i := p.pick(); i >= 0; i = p.pick() {
-		t := p.ring[i]
-		p.ring = slices.Delete(p.ring, i, i+1)
-		t.listed = false
-		k := p.gather(t, seq)
-		p.list(t)
-		if k == nil {
+		k := &pack{seq: seq, names: map[chunk.Name]bool{}}
+		p.gather(k, i)
+		p.fill(k)
+		if len(k.recs) == 0 {
 			continue
 		}
 		p.packs[seq] = k
 		p.openBytes += k.size
 		k.writing = true
 		p.changes.Put = append(p.changes.Put, k.row(Announced))
-		p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindPack, Exchange: k.x, Got: func(id uint64) { k.msgID = id },
-			Data: encode(PackData{seq, k.x, k.recs})})
+		p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindPack, Exchange: k.xs[0], Got: func(id uint64) { k.msgID = id },
+			Data: encode(announcement(seq, k.recs, k.runs()))})
 		return k.file()
 	}
 	return nil
 }
 
+// fill adds what others have ready now, and fits as a whole: many small bodies make few files. Nothing waits for more to come.
+func (p *Peer) fill(k *pack) {
+	limit := p.share()
+	for i := 0; i < len(p.ring) && !p.cfg.Alone; {
+		t := p.ring[i]
+		size := t.queuedBytes + int64(len(t.queue))*chunk.HeaderLen
+		if !t.hasty() || k.of(t.x) || k.size+size > limit || len(k.recs)+len(t.queue) > maxRecords {
+			i++
+			continue
+		}
+		if len(k.runs()) >= maxRuns {
+			return
+		}
+		p.gather(k, i)
+	}
+}
+
+const (
+	// shareLeast and shareMost bound the packs of several exchanges, in bytes.
+	shareLeast = 256 << 10
+	shareMost  = 4 << 20
+	// shareTime is what the pipe may take to carry one.
+	shareTime = 100 * time.Millisecond
+)
+
+// share is how large a pack may become by chunks of further exchanges: whoever has some in it waits for all of it.
+func (p *Peer) share() int64 {
+	limit := min(max(int64(p.pace.rate*shareTime.Seconds()), shareLeast), shareMost, p.packSize())
+	if p.cfg.Apart > 0 {
+		limit = min(limit, p.cfg.Apart)
+	}
+	return limit
+}
+
+// runs says whose the records are.
+func (k *pack) runs() (runs []Run) {
+	for _, x := range k.xs {
+		if n := len(runs); n > 0 && runs[n-1].Exchange == x {
+			runs[n-1].N++
+			continue
+		}
+		runs = append(runs, Run{x, 1})
+	}
+	return runs
+}
+
+// of tells whether a pack has chunks of an exchange.
+func (k *pack) of(x ID) bool { return slices.Contains(k.xs, x) }
+
+// wanted says whether anything in a pack is of a transfer that is still there.
+func (p *Peer) wanted(k *pack) bool {
+	return slices.ContainsFunc(k.xs, func(x ID) bool { return p.transfers[x] != nil })
+}
+
 func (k *pack) file() *Pack {
-	return &Pack{Seq: k.seq, Exchange: k.x, Records: k.recs, Size: k.size, Verify: k.verify}
+	return &Pack{Seq: k.seq, Records: k.recs, Size: k.size, Verify: k.verify}
 }
 
 func (k *pack) row(s RowState) Row {
-	return Row{Key: Key{true, k.seq}, Exchange: k.x, Records: k.recs, State: s, At: k.written, Size: k.size}
+	return Row{Key: Key{true, k.seq}, Runs: k.runs(), Records: k.recs, State: s, At: k.written, Size: k.size}
 }
 
-// gather takes what is queued up to the size of a pack, at least one record; nil when nothing is left to be sent.
-func (p *Peer) gather(t *transfer, seq uint64) *pack {
-	k := &pack{seq: seq, x: t.x, names: map[chunk.Name]bool{}}
+// gather takes what the transfer in a place of the ring has queued, up to the size of a pack; the first one of a pack gives at
+// least one record, if any is left to be sent.
+func (p *Peer) gather(k *pack, place int) {
+	t := p.ring[place]
+	p.ring = slices.Delete(p.ring, place, place+1)
+	t.listed = false
+	defer p.list(t)
 	limit, n := p.packSize(), 0
 	for _, it := range t.queue {
 		need := it.rec.Size()
@@ -116,22 +174,18 @@ func (p *Peer) gather(t *transfer, seq uint64) *pack {
 		}
 		n++
 		t.queuedBytes -= it.rec.Len
-		if p.held.has(it.rec.Name) || p.flying(it.rec.Name) {
+		if p.held.has(it.rec.Name) || p.flying(it.rec.Name) || k.names[it.rec.Name] {
 			t.there(it)
 			continue
 		}
-		k.recs = append(k.recs, it.rec)
+		k.recs, k.xs = append(k.recs, it.rec), append(k.xs, t.x)
 		k.names[it.rec.Name] = true
 		k.size += need
 		k.verify = k.verify || it.again
 		p.noteSent(t, it)
-		it.state, it.packed = itemPacked, seq
+		it.state, it.packed = itemPacked, k.seq
 	}
 	t.queue = t.queue[n:]
-	if len(k.recs) == 0 {
-		return nil
-	}
-	return k
 }
 
 func (p *Peer) noteSent(t *transfer, it *item) {
@@ -189,19 +243,26 @@ func (p *Peer) Damaged(seq uint64, names []chunk.Name) {
 	for _, n := range names {
 		bad[n] = true
 	}
-	t := p.transfers[k.x]
-	for _, r := range k.recs {
-		if !bad[r.Name] {
-			p.again(t, r.Name)
-		} else if t != nil {
-			delete(t.items, r.Name)
-			t.order = slices.DeleteFunc(t.order, func(it *item) bool { return it.rec.Name == r.Name })
-			t.progress.Chunks--
-			t.progress.Bytes -= r.Len
+	at := 0
+	for _, run := range k.runs() {
+		recs := k.recs[at : at+run.N]
+		at += run.N
+		t := p.transfers[run.Exchange]
+		if t == nil { // over; nobody waits for them
+			continue
 		}
+		var gone []chunk.Name
+		for _, r := range recs {
+			if !bad[r.Name] {
+				p.again(t, r.Name)
+				continue
+			}
+			gone = append(gone, r.Name)
+			t.remove(r.Name)
+		}
+		p.tell(frame.KindGone, run.Exchange, gone)
 	}
 	p.drop(k)
-	p.tell(frame.KindGone, k.x, names)
 }
 
 // again has a chunk of a given up pack sent once more.

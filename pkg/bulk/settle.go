@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -37,7 +38,7 @@ func (p *Peer) late(d *HaveData) {
 		p.given = append(p.given[:i], p.given[i+1:]...)
 		p.stats.Spurious++
 		p.pace.spurious()
-		p.came(k, missing(k, d))
+		p.came(k, k.fates(d))
 		return
 	}
 }
@@ -58,9 +59,8 @@ func (p *Peer) unseen(now time.Time, k *pack, base time.Duration) {
 		p.given = p.given[1:]
 	}
 	p.size.vanished(k.size)
-	t := p.transfers[k.x]
 	for i := len(k.recs) - 1; i >= 0; i-- {
-		p.again(t, k.recs[i].Name)
+		p.again(p.transfers[k.xs[i]], k.recs[i].Name)
 	}
 	p.drop(k)
 }
@@ -68,15 +68,29 @@ func (p *Peer) unseen(now time.Time, k *pack, base time.Duration) {
 // unwanted: what the pack was for is over at the peer. What is in it is not sent again, unless the peer asks for it, and not
 // taken to be there.
 func (p *Peer) unwanted(k *pack) {
-	if t := p.transfers[k.x]; t != nil {
-		for _, r := range k.recs {
-			if it := t.items[r.Name]; it != nil && it.state == itemPacked {
-				t.there(it)
-			}
-		}
-		p.changes.Moved = append(p.changes.Moved, k.x)
+	for i := range k.recs {
+		p.waive(k, i)
 	}
 	p.drop(k)
+}
+
+// waive takes a record to be done with that the peer does not want.
+func (p *Peer) waive(k *pack, i int) {
+	t := p.transfers[k.xs[i]]
+	if t == nil {
+		return
+	}
+	if it := t.items[k.recs[i].Name]; it != nil && it.state == itemPacked {
+		t.there(it)
+	}
+	p.moved(t.x)
+}
+
+// moved notes that something of an exchange was settled.
+func (p *Peer) moved(x ID) {
+	if n := len(p.changes.Moved); n == 0 || p.changes.Moved[n-1] != x {
+		p.changes.Moved = append(p.changes.Moved, x)
+	}
 }
 
 // lost is the loss rule for packs: by later ones that came, or by time. A small file overtakes a large one in
@@ -103,56 +117,77 @@ func (p *Peer) settle(now time.Time, k *pack, d *HaveData, base time.Duration) {
 	if k.written.IsZero() && !k.writing {
 		return // it cannot have come; an answer to an earlier life of this number
 	}
-	miss := missing(k, d)
+	fates := k.fates(d)
 	at := k.written
 	if at.IsZero() {
 		at = now
 	}
-	p.pace.sample(at, now.Sub(at), base, k.size)
+	if size := k.looked(fates); size > 0 {
+		p.pace.sample(at, now.Sub(at), base, size)
+	}
 	p.stats.PacksSettled++
-	p.size.settled(k, miss)
-	if len(miss) > 0 {
+	p.size.settled(k, fates)
+	if slices.Contains(fates, missed) {
 		p.stats.PacksCut++
 	}
-	p.came(k, miss)
-	t := p.transfers[k.x]
+	p.came(k, fates)
 	for i := len(k.recs) - 1; i >= 0; i-- {
-		if miss[i] {
-			p.again(t, k.recs[i].Name)
+		switch fates[i] {
+		case missed:
+			p.again(p.transfers[k.xs[i]], k.recs[i].Name)
+		case unwanted:
+			p.waive(k, i)
 		}
 	}
 	p.drop(k)
 }
 
-// missing gives the places of the records that did not come.
-func missing(k *pack, d *HaveData) map[int]bool {
-	miss := map[int]bool{}
-	for _, i := range d.Miss {
-		if i < len(k.recs) {
-			miss[i] = true
+// fate is what became of a record at the peer.
+type fate uint8
+
+const (
+	arrived  fate = iota
+	missed        // it did not come whole
+	unwanted      // its exchange is over: whether it came is not told
+)
+
+// fates gives what the peer says of each record of a pack.
+func (k *pack) fates(d *HaveData) []fate {
+	out := make([]fate, len(k.recs))
+	for f, places := range map[fate][]int{missed: d.Miss, unwanted: d.Unwanted} {
+		for _, i := range places {
+			if i < len(out) {
+				out[i] = f
+			}
 		}
 	}
-	return miss
+	return out
+}
+
+// looked gives how many bytes of a pack the peer had a look at: what is behind the last record that it wanted may have come
+// or not.
+func (k *pack) looked(fates []fate) (size int64) {
+	n := len(k.recs)
+	for n > 0 && fates[n-1] == unwanted {
+		n--
+	}
+	return chunk.PackSize(k.recs[:n])
 }
 
 // came notes what the peer holds now.
-func (p *Peer) came(k *pack, miss map[int]bool) {
-	moved := map[ID]bool{}
+func (p *Peer) came(k *pack, fates []fate) {
 	for i, r := range k.recs {
-		if miss[i] {
+		if fates[i] != arrived {
 			continue
 		}
 		p.held.add(r.Name)
 		p.changes.Held = append(p.changes.Held, r.Name)
-		if t := p.transfers[k.x]; t != nil {
+		if t := p.transfers[k.xs[i]]; t != nil {
 			if it := t.items[r.Name]; it != nil && it.state == itemPacked {
 				t.there(it)
-				moved[k.x] = true
+				p.moved(t.x)
 			}
 		}
-	}
-	for x := range moved {
-		p.changes.Moved = append(p.changes.Moved, x)
 	}
 }
 
@@ -206,7 +241,7 @@ func (p *Peer) Tick(now time.Time, base time.Duration) {
 		k.probing = true
 		k.probeAt = now.Add(p.pace.probeAfter(base, k.size, k.probes))
 		p.stats.Probes++
-		p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindProbe, Exchange: k.x, Data: encode(ProbeData{k.seq}),
+		p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindProbe, Exchange: k.xs[0], Data: encode(ProbeData{k.seq}),
 			Got: func(id uint64) { k.probeID = id }})
 	}
 	p.ask(now, base)

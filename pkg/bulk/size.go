@@ -1,5 +1,11 @@
 package bulk
 
+import (
+	"slices"
+
+	"github.com/hoft/hoft/pkg/chunk"
+)
+
 // sizer learns how large packs may be: from those that come cut, and from large ones that vanish.
 type sizer struct {
 	size, max int64
@@ -24,24 +30,21 @@ func newSizer(first, most int64) sizer {
 func (s *sizer) now() int64 { return s.size }
 
 // settled takes what came of a pack. Records missing in the middle are damage, not a cut: only what is missing
-// up to the end speaks of the size.
-func (s *sizer) settled(k *pack, miss map[int]bool) {
+// up to the end, as far as the peer looked, speaks of the size.
+func (s *sizer) settled(k *pack, fates []fate) {
 	s.vanishing = 0
-	cut := int64(0)
+	size := k.looked(fates)
 	n := len(k.recs)
-	for n > 0 && miss[n-1] {
+	for n > 0 && fates[n-1] != arrived {
 		n--
 	}
-	for _, r := range k.recs[:n] {
-		cut += r.Size()
-	}
-	if n < len(k.recs) {
-		s.cutAt(cut)
+	if slices.Contains(fates[n:], missed) {
+		s.cutAt(chunk.PackSize(k.recs[:n]))
 		return
 	}
-	s.whole[s.next] = k.size
+	s.whole[s.next] = size
 	s.next = (s.next + 1) % len(s.whole)
-	if k.size < s.size/2 {
+	if size < s.size/2 {
 		return
 	}
 	if s.good++; s.good >= s.patience && s.size < s.max {

@@ -71,6 +71,18 @@ func (t *transfer) back(it *item) {
 	t.progress.ThereBytes -= it.rec.Len
 }
 
+// remove takes out a chunk that is in no queue: it cannot be had any more.
+func (t *transfer) remove(n chunk.Name) {
+	it := t.items[n]
+	if it == nil {
+		return
+	}
+	delete(t.items, n)
+	t.order = slices.DeleteFunc(t.order, func(o *item) bool { return o == it })
+	t.progress.Chunks--
+	t.progress.Bytes -= it.rec.Len
+}
+
 func (t *transfer) requeueAll(p *Peer) {
 	t.queue, t.queuedBytes = nil, 0
 	t.progress.ThereChunks, t.progress.ThereBytes = 0, 0
@@ -130,7 +142,7 @@ func (p *Peer) Flush(x ID) {
 	}
 }
 
-// Release forgets an exchange's chunks: nothing more of it is sent, and open packs of it are withdrawn.
+// Release forgets an exchange's chunks: nothing more of it is sent, and open packs that hold nothing else are withdrawn.
 func (p *Peer) Release(x ID) {
 	t := p.transfers[x]
 	if t == nil {
@@ -139,7 +151,7 @@ func (p *Peer) Release(x ID) {
 	delete(p.transfers, x)
 	t.queue, t.queuedBytes = nil, 0
 	for _, k := range inOrder(p.packs) {
-		if k.x == x {
+		if k.of(x) && !p.wanted(k) {
 			p.drop(k)
 		}
 	}

@@ -13,9 +13,16 @@ import (
 
 // The data of each kind of message (docs/protocol.md "Packs and chunks").
 
-// PackData announces a pack.
+// PackData announces a pack: the records of one exchange, and behind them those of others that were ready at the same time.
 type PackData struct {
 	Seq      uint64  `json:"seq"`
+	Exchange ID      `json:"exchange"`
+	Recs     Records `json:"recs"`
+	Also     []Part  `json:"also,omitempty"`
+}
+
+// Part is the records of one exchange in a pack.
+type Part struct {
 	Exchange ID      `json:"exchange"`
 	Recs     Records `json:"recs"`
 }
@@ -25,6 +32,8 @@ type HaveData struct {
 	Seq uint64 `json:"seq"`
 	// Miss is the places of the records that did not come whole, ascending.
 	Miss []int `json:"miss,omitempty"`
+	// Unwanted is the places of records of exchanges that are over, ascending; none of them is in Miss.
+	Unwanted []int `json:"unwanted,omitempty"`
 	// Unseen says that nothing of the file has come yet: the answer to a probe.
 	Unseen bool `json:"unseen,omitzero"`
 	// Over says that nothing of the pack is wanted any more: the answer to a probe.
@@ -75,22 +84,63 @@ func Decode[T any](data []byte) (*T, error) {
 }
 
 func (d *PackData) check() error {
-	if len(d.Recs) == 0 || len(d.Recs) > maxRecords {
-		return fmt.Errorf("a pack has 1 to %d records", maxRecords)
+	if len(d.Also) >= maxRuns {
+		return fmt.Errorf("a pack has records of 1 to %d exchanges", maxRuns)
+	}
+	n := 0
+	seen := map[ID]bool{}
+	for part := range d.parts {
+		if n += len(part.Recs); len(part.Recs) == 0 || n > maxRecords {
+			return fmt.Errorf("a pack has 1 to %d records, and at least one of each exchange", maxRecords)
+		}
+		if seen[part.Exchange] {
+			return errors.New("an exchange comes twice in a pack")
+		}
+		seen[part.Exchange] = true
 	}
 	return nil
 }
 
-func (d *HaveData) check() error {
-	last := -1
-	for _, i := range d.Miss {
-		if i <= last || i >= maxRecords {
-			return errors.New("miss is not ascending or out of range")
-		}
-		last = i
+// parts gives the records of each exchange, in the order in which they lie in the pack.
+func (d *PackData) parts(yield func(Part) bool) {
+	if !yield(Part{d.Exchange, d.Recs}) {
+		return
 	}
-	if d.Over && (d.Unseen || len(d.Miss) > 0) {
-		return errors.New("a pack that is over is not unseen, and misses nothing")
+	for _, p := range d.Also {
+		if !yield(p) {
+			return
+		}
+	}
+}
+
+// all gives the records of all exchanges, and whose they are.
+func (d *PackData) all() (recs []chunk.Record, runs []Run) {
+	if len(d.Also) == 0 {
+		return d.Recs, []Run{{d.Exchange, len(d.Recs)}}
+	}
+	for part := range d.parts {
+		recs = append(recs, part.Recs...)
+		runs = append(runs, Run{part.Exchange, len(part.Recs)})
+	}
+	return recs, runs
+}
+
+func (d *HaveData) check() error {
+	var told [maxRecords]bool
+	for _, places := range [][]int{d.Miss, d.Unwanted} {
+		last := -1
+		for _, i := range places {
+			if i <= last || i >= maxRecords {
+				return errors.New("places are not ascending or out of range")
+			}
+			if told[i] {
+				return errors.New("a place is missing and not wanted")
+			}
+			last, told[i] = i, true
+		}
+	}
+	if d.Over && (d.Unseen || len(d.Miss)+len(d.Unwanted) > 0) || d.Unseen && len(d.Unwanted) > 0 {
+		return errors.New("of a pack that is over or unseen there is nothing more to be told")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -145,7 +146,10 @@ func (c *Core) takeBulk(now time.Time, d *Delivery) {
 	switch d.Kind {
 	case frame.KindPack:
 		var m *bulk.PackData
-		if m, err = bulk.Decode[bulk.PackData](d.Data); err == nil && b.p.Announce(now, m) {
+		if m, err = bulk.Decode[bulk.PackData](d.Data); err == nil && c.signed[d.Peer] && len(m.Also) > 0 {
+			err = errShared
+		}
+		if err == nil && b.p.Announce(now, m) {
 			c.meet(now, d.Peer, m.Seq)
 		}
 	case frame.KindHave:
@@ -179,6 +183,9 @@ func (c *Core) takeBulk(now time.Time, d *Delivery) {
 	}
 	c.drainBulk(now, d.Peer)
 }
+
+// errShared says why an announcement is refused that an honest peer in signed mode does not make.
+var errShared = fmt.Errorf("%w: a pack of several bodies, where a scanner must find each by itself", bulk.ErrData)
 
 // asked has the layer above answer a peer that asks for chunks of stored data; where nothing stores any, they are gone.
 func (c *Core) asked(now time.Time, peer identity.ID, m *bulk.FetchData) {
@@ -248,7 +255,11 @@ func (c *Core) PackWasRead(now time.Time, r PackRead, res PackResult) {
 	}
 	c.drainBulk(now, r.Peer)
 	if e, ok := b.p.Expect(r.Seq); ok && !e.Settled && res.Full {
-		c.tellChunks(now, func(s *Step, h ChunkHandler) { h.ChunksRefused(s, r.Peer, e.Exchange, true) })
+		c.tellChunks(now, func(s *Step, h ChunkHandler) {
+			for _, x := range e.Exchanges {
+				h.ChunksRefused(s, r.Peer, x, true)
+			}
+		})
 	}
 	if more {
 		c.PackFound(now, r.Peer, r.Seq, next)
@@ -392,7 +403,10 @@ func (c *Core) tellChunks(now time.Time, tell func(*Step, ChunkHandler)) {
 
 func (c *Core) storeBulk(peer identity.ID, ch *bulk.Changes) {
 	for _, r := range ch.Put {
-		p := store.Pack{Peer: peer, Own: r.Own, Seq: r.Seq, Exchange: r.Exchange, State: uint8(r.State), At: r.At, Size: r.Size}
+		p := store.Pack{Peer: peer, Own: r.Own, Seq: r.Seq, Runs: bulk.PackRuns(r.Runs), State: uint8(r.State), At: r.At, Size: r.Size}
+		if len(r.Runs) > 0 {
+			p.Exchange = r.Runs[0].Exchange
+		}
 		if p.Recs = bulk.PackRecords(r.Records); r.State == bulk.Settled {
 			p.Recs = bulk.PackMiss(r.Miss)
 		}

@@ -109,6 +109,36 @@ func TestPacksOfWhatIsOverAreRemoved(t *testing.T) {
 	}
 }
 
+// A pack of several bodies is read for those of them that are not over. In signed mode there are none: a scanner could not tell one from
+// the other.
+func TestPackOfSeveralBodies(t *testing.T) {
+	const announcement = `{"seq":5007,"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","recs":[["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]],
+		"also":[{"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a78","recs":[["AQAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]]}]}`
+	for _, signed := range []bool{false, true} {
+		c, peer, now := newBulkCore(t)
+		if signed {
+			c.SetSigned(peer)
+		}
+		c.Do(now, func(s *Step) { s.Over(peer, uuid.MustParse("0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77")) })
+		c.PackFound(now, peer, 5007, PackFound{Size: 2040, Token: "it", since: now})
+		tell(c, peer, now, frame.KindPack, announcement)
+		e := c.Take(now)
+		if signed {
+			if len(e.Reads) != 0 || c.BadBulk(peer) != 1 || c.Bulk(peer).View().Expected != 0 {
+				t.Errorf("signed: %+v, %d refused", e.Reads, c.BadBulk(peer))
+			}
+			continue
+		}
+		if len(e.Reads) != 1 || len(e.Reads[0].Records) != 2 || !slices.Equal(e.Reads[0].Got, []bool{true, false}) || c.BadBulk(peer) != 0 {
+			t.Fatalf("%+v", e.Reads)
+		}
+		c.PackWasRead(now, e.Reads[0], PackResult{Got: []int{1}, Final: true, Whole: true})
+		if e := settle(c, now); len(e.Consume) != 1 || e.Consume[0] != "it" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // What a bad peer says about packs is counted and does no harm.
 func TestBadMessagesAboutPacks(t *testing.T) {
 	c, peer, now := newBulkCore(t)

@@ -36,7 +36,7 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 		}
 		known := map[uint64]bool{}
 		if opt.Chunks != nil {
-			if packs[p.ID], err = loadBulk(ctx, opt, p.ID, own, known, now); err != nil {
+			if packs[p.ID], err = loadBulk(ctx, opt, p, own, known, now); err != nil {
 				return nil, fmt.Errorf("load packs of %s: %w", p.Name, err)
 			}
 		}
@@ -150,7 +150,8 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pip
 }
 
 // loadBulk builds the packs' state of a peer, and notes in known the own packs that are accounted for.
-func loadBulk(ctx context.Context, opt Options, peer identity.ID, own []pipe.Entry, known map[uint64]bool, now time.Time) (*bulk.Peer, error) {
+func loadBulk(ctx context.Context, opt Options, p Peer, own []pipe.Entry, known map[uint64]bool, now time.Time) (*bulk.Peer, error) {
+	peer := p.ID
 	packs, err := opt.Store.Packs(ctx, peer)
 	if err != nil {
 		return nil, err
@@ -161,11 +162,14 @@ func loadBulk(ctx context.Context, opt Options, peer identity.ID, own []pipe.Ent
 	}
 	rows := make([]bulk.Row, len(packs))
 	for i, p := range packs {
-		r := bulk.Row{Key: bulk.Key{Own: p.Own, Seq: p.Seq}, Exchange: p.Exchange, State: bulk.RowState(p.State), At: p.At, Size: p.Size}
+		r := bulk.Row{Key: bulk.Key{Own: p.Own, Seq: p.Seq}, State: bulk.RowState(p.State), At: p.At, Size: p.Size}
 		if r.State == bulk.Settled {
 			r.Miss, err = bulk.UnpackMiss(p.Recs)
 		} else {
 			r.Records, err = bulk.UnpackRecords(p.Recs)
+		}
+		if err == nil {
+			r.Runs, err = bulk.UnpackRuns(p.Runs, p.Exchange, r.Records)
 		}
 		if err != nil {
 			return nil, err
@@ -190,6 +194,7 @@ func loadBulk(ctx context.Context, opt Options, peer identity.ID, own []pipe.Ent
 		}
 	}
 	cfg := opt.Bulk.Defaults()
+	cfg.Alone = p.Signed // a scanner reads each body by itself
 	held, err := opt.Store.Held(ctx, peer, cfg.MaxHeld)
 	if err != nil {
 		return nil, err

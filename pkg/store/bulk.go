@@ -19,6 +19,7 @@ type Pack struct {
 	At       time.Time
 	Size     int64  // of the file, in bytes
 	Recs     []byte // pkg/bulk's stored form; opaque here
+	Runs     []byte // which of them are of which exchange, pkg/bulk's stored form; nil: all are Exchange's
 }
 
 // Offer is a run of chunks of an exchange's body that is on its way to a peer.
@@ -74,14 +75,14 @@ func (b *Batch) AddHeld(peer identity.ID, names [][16]byte) {
 func (b *Batch) ClearHeld(peer identity.ID) { b.ops = append(b.ops, clearHeld{peer}) }
 
 const (
-	sqlPutPack    = `INSERT OR REPLACE INTO packs (peer, own, seq, exchange, state, at, size, recs) VALUES (?,?,?,?,?,?,?,?)`
+	sqlPutPack    = `INSERT OR REPLACE INTO packs (peer, own, seq, exchange, state, at, size, recs, runs) VALUES (?,?,?,?,?,?,?,?,?)`
 	sqlDropPack   = `DELETE FROM packs WHERE peer = ? AND own = ? AND seq = ?`
 	sqlAddOffer   = `INSERT INTO offers (peer, exchange, recs) VALUES (?,?,?)`
 	sqlDropOffers = `DELETE FROM offers WHERE exchange = ?`
 	sqlAddHeld    = `INSERT INTO held (peer, name) VALUES (?,?) ON CONFLICT (peer, name) DO NOTHING`
 	sqlClearHeld  = `DELETE FROM held WHERE peer = ?`
 
-	sqlPacks  = `SELECT own, seq, exchange, state, at, size, recs FROM packs WHERE peer = ? ORDER BY own, seq`
+	sqlPacks  = `SELECT own, seq, exchange, state, at, size, recs, runs FROM packs WHERE peer = ? ORDER BY own, seq`
 	sqlOffers = `SELECT exchange, recs FROM offers WHERE peer = ? ORDER BY n`
 	sqlHeldBy = `SELECT name FROM held WHERE peer = ? ORDER BY n DESC LIMIT ?`
 )
@@ -90,7 +91,7 @@ const (
 func (t *tx) applyBulk(o op) (ok bool, err error) {
 	switch o := o.(type) {
 	case putPack:
-		_, err = t.s.exec(sqlPutPack, o.Peer[:], toBool(o.Own), int64(o.Seq), o.Exchange[:], int64(o.State), toMilli(o.At), o.Size, orNil(o.Recs))
+		_, err = t.s.exec(sqlPutPack, o.Peer[:], toBool(o.Own), int64(o.Seq), o.Exchange[:], int64(o.State), toMilli(o.At), o.Size, orNil(o.Recs), orNil(o.Runs))
 	case dropPack:
 		_, err = t.s.exec(sqlDropPack, o.peer[:], toBool(o.own), int64(o.seq))
 	case addOffer:
@@ -118,7 +119,7 @@ func (r *reader) Packs(ctx context.Context, peer identity.ID) (out []Pack, err e
 			p := Pack{Peer: peer}
 			var exchange []byte
 			var at int64
-			if err := row.Scan(&p.Own, &p.Seq, &exchange, &p.State, &at, &p.Size, &p.Recs); err != nil {
+			if err := row.Scan(&p.Own, &p.Seq, &exchange, &p.State, &at, &p.Size, &p.Recs, &p.Runs); err != nil {
 				return err
 			}
 			p.At = fromMilli(at)

@@ -38,7 +38,7 @@ func (s *memBulk) apply(o op) (ok bool) {
 	switch o := o.(type) {
 	case putPack:
 		p := o.Pack
-		p.At, p.Recs = stored(p.At), storedBytes(p.Recs)
+		p.At, p.Recs, p.Runs = stored(p.At), storedBytes(p.Recs), storedBytes(p.Runs)
 		s.packs[packKey{p.Peer, p.Own, p.Seq}] = &p
 	case dropPack:
 		delete(s.packs, packKey(o))
@@ -68,7 +68,7 @@ func (m *Mem) Packs(ctx context.Context, peer identity.ID) (out []Pack, err erro
 		for k, p := range s.bulk.packs {
 			if k.peer == peer {
 				x := *p
-				x.Recs = slices.Clone(x.Recs)
+				x.Recs, x.Runs = slices.Clone(x.Recs), slices.Clone(x.Runs)
 				out = append(out, x)
 			}
 		}

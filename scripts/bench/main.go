@@ -84,7 +84,9 @@ func main() {
 // numbers is a flag with numbers above 0.
 type numbers []int
 
-func (n *numbers) String() string { return strings.Trim(strings.Join(strings.Fields(fmt.Sprint([]int(*n))), ","), "[]") }
+func (n *numbers) String() string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint([]int(*n))), ","), "[]")
+}
 
 // Set implements flag.Value.
 func (n *numbers) Set(text string) error {

@@ -68,10 +68,7 @@ func (x *Exchange) addTransfers(ctx context.Context, id exchange.ID, peers []ide
 			}
 		}
 		for _, p := range packs {
-			if p.Exchange != id && p.Exchange != exchange.Beside(id) {
-				continue
-			}
-			if err := noteRow(k, peer, &p, out, in); err != nil {
+			if err := noteRow(k, peer, id, &p, out, in); err != nil {
 				return err
 			}
 		}
@@ -144,14 +141,17 @@ func outgoing(ctx context.Context, id exchange.ID, peer identity.ID, db Bulk) (*
 	return t, nil
 }
 
-// noteRow adds a pack of either direction.
-func noteRow(k *Keys, peer identity.ID, p *store.Pack, out *Transfer, in *incoming) error {
+// noteRow adds what a pack of either direction has of an exchange.
+func noteRow(k *Keys, peer identity.ID, id exchange.ID, p *store.Pack, out *Transfer, in *incoming) error {
 	if bulk.RowState(p.State) == bulk.Settled {
 		return nil
 	}
-	recs, err := bulk.UnpackRecords(p.Recs)
+	recs, err := recordsOf(p, id)
 	if err != nil {
 		return fmt.Errorf("pack %d: %w", p.Seq, err)
+	}
+	if len(recs) == 0 {
+		return nil
 	}
 	f := PackFile{Chunks: len(recs), Bytes: chunk.PackSize(recs), State: "announced"}
 	if bulk.RowState(p.State) == bulk.Written {
@@ -175,6 +175,22 @@ func noteRow(k *Keys, peer identity.ID, p *store.Pack, out *Transfer, in *incomi
 	}
 	in.Packs = append(in.Packs, f)
 	return nil
+}
+
+// recordsOf gives the records of an exchange in a pack.
+func recordsOf(p *store.Pack, id exchange.ID) (recs []chunk.Record, err error) {
+	all, err := bulk.UnpackRecords(p.Recs)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := bulk.UnpackRuns(p.Runs, p.Exchange, all)
+	for _, r := range runs {
+		if r.Exchange == id || r.Exchange == exchange.Beside(id) {
+			recs = append(recs, all[:r.N]...)
+		}
+		all = all[r.N:]
+	}
+	return recs, err
 }
 
 // estimate tells the rate since the call began, and how long the rest takes at that rate.

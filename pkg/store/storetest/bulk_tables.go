@@ -9,7 +9,7 @@ import (
 )
 
 func testBulk(t *testing.T, k *kit) {
-	own := store.Pack{Peer: peerA, Own: true, Seq: 7, Exchange: exID(1), At: at(1), Size: 99, Recs: []byte("abc")}
+	own := store.Pack{Peer: peerA, Own: true, Seq: 7, Exchange: exID(1), At: at(1), Size: 99, Recs: []byte("abc"), Runs: []byte("de")}
 	theirs := store.Pack{Peer: peerA, Seq: 9, Exchange: exID(2), State: 2}
 	k.commit(func(b *store.Batch) {
 		b.PutPack(own)
@@ -45,7 +45,7 @@ func testBulk(t *testing.T, k *kit) {
 
 func drawBulk(t *rapid.T) Change {
 	p := store.Pack{Peer: pick(t, worldPeers), Own: rapid.Bool().Draw(t, "own"), Seq: small(t), Exchange: pick(t, worldExchanges),
-		State: uint8(rapid.IntRange(0, 2).Draw(t, "state")), At: pick(t, worldTimes), Size: rapid.Int64().Draw(t, "size"), Recs: data(t)}
+		State: uint8(rapid.IntRange(0, 2).Draw(t, "state")), At: pick(t, worldTimes), Size: rapid.Int64().Draw(t, "size"), Recs: data(t), Runs: data(t)}
 	names := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) [16]byte { return [16]byte{byte(small(t))} }), 0, 4).Draw(t, "names")
 	what := rapid.IntRange(0, 5).Draw(t, "what")
 	return func(b *store.Batch) {
