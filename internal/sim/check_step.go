@@ -59,10 +59,11 @@ func (p *proc) checkWrite(wr node.Write) (said []*frame.Claims) {
 			}
 			key := sentID{d, p.site.history.lost, m.ID}
 			h := mix([]byte(m.Kind), m.Data, m.Body)
-			if old, ok := w.book.content[key]; ok && old != h && !p.site.doubted(wr.Peer, c.Ep) && p.site.history.restored+p.site.history.cloned == 0 {
+			old, before := w.book.content[key]
+			if before && old != h && !p.site.doubted(wr.Peer, c.Ep) && p.site.history.restored+p.site.history.cloned == 0 {
 				w.fail("content of an id", "%s writes message %d to %s with another content than before", p.site.name, m.ID, w.byID(wr.Peer).name)
 			}
-			if m.Kind == frame.KindPack && w.book.copies[key] == 0 {
+			if m.Kind == frame.KindPack && !before {
 				p.checkAnnouncement(wr.Peer, m.Data)
 			}
 			w.book.content[key] = h
