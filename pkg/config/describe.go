@@ -86,7 +86,7 @@ var descriptions = map[string]string{
 	"ingress.callers[].token_file":     "Secret that `Bearer` carries, at least 16 bytes: a file, `credential:NAME` of systemd or `env:NAME`. A file is read again when it changes.",
 	"ingress.callers[].password_file":  "Secret that `Basic` carries with the caller's name as user, at least 8 bytes; written as token_file.",
 	"ingress.callers[].certificates":   "Names in the client certificate: DNS, mail or URI names, the common name, or `sha256:HEX` of the whole certificate.",
-	"ingress.connections":              "Most connections at a time; further ones are closed at once. 0: no limit.",
+	"ingress.connections":              "Most connections at a time; further ones are closed at once. 0: no limit. A process that may open few files (`ulimit -n`) takes fewer, so that 256 are left for all else.",
 	"ingress.per_address":              "Most connections from one address, those of trusted_proxies apart. 0: no limit.",
 	"ingress.per_caller":               "Most connections on which one named caller calls; on a further one it gets 429. 0: no limit.",
 	"ingress.head_timeout":             "Longest time for the head of a request.",

@@ -94,6 +94,10 @@ func New(cfg config.Ingress, site string, peers map[string]identity.ID, caller e
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
 	s.hosts = newHosts(cfg, s.routes)
+	if n := affordable(cfg.Connections, descriptors()); n != cfg.Connections {
+		log.Info().Int("connections", n).Int("files", descriptors()).Msg("callers get fewer connections than ingress.connections says, for this process may open few files; raise ulimit -n (systemd: LimitNOFILE) for more")
+		cfg.Connections = n
+	}
 	s.conns = newConnections(cfg, s.trusts)
 	s.maxHead, s.maxFields = cmp.Or(int(cfg.MaxHead), httpfields.MaxBytes), cfg.MaxFields
 	s.stopped, s.stop = context.WithCancel(context.Background())
