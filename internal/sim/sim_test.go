@@ -126,7 +126,7 @@ func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
 }
 
 // failedSince are seeds of worlds with packs as they are now that once showed a defect.
-var failedSince = []uint64{38, 74, 79, 102251, 102720, 102745, 102767}
+var failedSince = []uint64{38, 74, 79, 102251, 102720, 102745, 102767, 200853, 200951}
 
 func TestSeedsThatFailedSince(t *testing.T) {
 	for _, seed := range failedSince {

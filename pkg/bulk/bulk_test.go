@@ -228,7 +228,7 @@ func (s *side) take(l letter) {
 		s.give(must(Decode[FetchData](l.data)))
 	}
 	s.drain()
-	s.to.p.Acked(frame.Ranges{{l.id, l.id}})
+	s.to.p.Acked(s.w.now, frame.Ranges{{l.id, l.id}}, rtt)
 }
 
 func (s *side) read(seq uint64, f *file) {
@@ -641,5 +641,37 @@ func TestRecent(t *testing.T) {
 	r.add(-1)
 	if gone, full := r.add(maxOver); !full || gone != 0 || !r.has(-1) || len(r.in) != maxOver {
 		t.Errorf("%d, %v went; %d are left", gone, full, len(r.in))
+	}
+}
+
+// Questions that have not come to the peer yet are not asked again: where a round trip takes days they would pile up before all
+// that comes after them.
+func TestQuestionsDoNotPileUp(t *testing.T) {
+	w := newWorld(t, 1)
+	recs := records(1, 4, 1<<20)
+	w.a.store(recs)
+	w.a.offer(id(2), recs[:2])
+	w.a.p.Release(id(2))
+	w.b.p.Fetches(true)
+	w.b.p.Need(w.now, id(1), []chunk.Name{recs[0].Name}, rtt)
+	w.b.p.Fetch(id(2), wishes(recs[2:]))
+	w.b.drain()
+	asked := func() uint64 { st := w.b.p.View(); return st.Wants + st.Fetches }
+	for end := w.now.Add(48 * time.Hour); w.now.Before(end); w.now = w.now.Add(time.Minute) {
+		w.b.p.Tick(w.now, rtt)
+		w.b.drain()
+	}
+	if n := asked(); n != 3 || !w.b.p.Deadline().IsZero() {
+		t.Fatalf("asked for %d chunks of 3 before anything was heard, deadline %v", n, w.b.p.Deadline())
+	}
+	w.a.mail[0].at = w.now
+	w.a.take(w.a.mail[0]) // acknowledged, and no answer comes
+	before := w.now
+	for end := w.now.Add(time.Minute); w.now.Before(end) && asked() == 3; w.now = w.now.Add(rtt) {
+		w.b.p.Tick(w.now, rtt)
+		w.b.drain()
+	}
+	if n := asked(); n == 3 || w.now.Sub(before) < askLeast {
+		t.Errorf("asked for %d chunks, %v after a question was acknowledged", n, w.now.Sub(before))
 	}
 }

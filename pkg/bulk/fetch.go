@@ -18,10 +18,8 @@ type Wish struct {
 // fetch is the chunks of stored data that the peer was asked for, or is to be asked for, under one exchange.
 type fetch struct {
 	wishes map[chunk.Name]chunk.Sum
-	fresh  []Wish    // not asked for yet
-	askAt  time.Time // when what has not come is asked for again; zero: nothing was asked for
-	asked  int       // times in a row without anything new
-	base   time.Duration
+	fresh  []Wish // not asked for yet
+	asking        // askAt is zero before anything was asked for
 }
 
 // Fetch asks the peer for chunks of data that it stores: at once, and those that do not come again, each at most once
@@ -105,7 +103,9 @@ func (p *Peer) askFetches(now time.Time, base time.Duration) {
 		f.base = base
 		ask := f.fresh
 		f.fresh = nil
-		if !f.askAt.IsZero() && !now.Before(f.askAt) {
+		all := false
+		if !f.askAt.IsZero() && len(f.open) == 0 && !now.Before(f.askAt) {
+			all = f.asked%askAll == askAll-1
 			ask = ask[:0:0]
 			for n, h := range f.wishes {
 				ask = append(ask, Wish{n, h})
@@ -113,15 +113,15 @@ func (p *Peer) askFetches(now time.Time, base time.Duration) {
 			f.askAt = now.Add(min(max(2*base, askLeast)<<min(f.asked, 8), max(askMost, 2*base)))
 			f.asked++
 		}
-		// What is announced comes by itself.
-		ask = slices.DeleteFunc(ask, func(w Wish) bool { _, is := f.wishes[w.Name]; return !is || p.expected[w.Name] > 0 })
+		// What is announced comes by itself, unless its pack was given up before that was known here.
+		ask = slices.DeleteFunc(ask, func(w Wish) bool { _, is := f.wishes[w.Name]; return !is || !all && p.expected[w.Name] > 0 })
 		if f.askAt.IsZero() {
 			f.askAt = now.Add(max(2*base, askLeast))
 		}
 		slices.SortFunc(ask, func(a, b Wish) int { return slices.Compare(a.Name[:], b.Name[:]) })
 		p.stats.Fetches += uint64(len(ask))
 		for part := range slices.Chunk(ask, maxWishes) {
-			p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindFetch, Exchange: x, Data: encode(FetchData{x, part})})
+			p.changes.Send = append(p.changes.Send, Message{Kind: frame.KindFetch, Exchange: x, Data: encode(FetchData{x, part}), Got: f.got})
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (p *Peer) fetchDeadline(sooner func(time.Time)) {
 	for _, f := range p.fetches {
 		if len(f.fresh) > 0 {
 			sooner(time.Unix(0, 1)) // at once
-		} else {
+		} else if len(f.open) == 0 {
 			sooner(f.askAt)
 		}
 	}
@@ -172,4 +172,4 @@ func NamesOf(wishes []Wish) []chunk.Name {
 }
 
 // Refuse tells the peer which chunks that it asked for are not to be had here.
-func (p *Peer) Refuse(x ID, names []chunk.Name) { p.tell(frame.KindGone, x, names) }
+func (p *Peer) Refuse(x ID, names []chunk.Name) { p.tell(frame.KindGone, x, names, nil) }

@@ -143,6 +143,20 @@ func TestFetchOfAPeerThatForgets(t *testing.T) {
 	}
 }
 
+// A pack was announced for a fetch, and its sender has given it up or taken for held here what was forgotten since: the chunks
+// are asked for although they are announced, before long.
+func TestFetchOfWhatIsAnnouncedAndDoesNotCome(t *testing.T) {
+	w := newWorld(t, 1)
+	recs := records(1, 2, 1<<20)
+	w.a.store(recs)
+	w.b.p.Announce(w.now, &PackData{Seq: 7, Exchange: id(1), Recs: recs})
+	w.b.fetch(id(1), recs)
+	w.run(testPatience, w.b.holds(recs))
+	if n := w.b.p.View().Fetches; n != 2 {
+		t.Errorf("%d chunks asked for, want 2", n)
+	}
+}
+
 // The largest question fits a message.
 func TestFetchFitsAMessage(t *testing.T) {
 	d := FetchData{Exchange: id(1), Recs: make(Wishes, maxWishes)}

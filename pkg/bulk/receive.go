@@ -270,9 +270,31 @@ func (p *Peer) Expects(n chunk.Name) bool { return p.expected[n] > 0 }
 // need is the chunks of an exchange that a map names and that are not here.
 type need struct {
 	names map[chunk.Name]bool
+	asking
+}
+
+// asking is when chunks that do not come are asked for again: not before the peer has acknowledged the question before.
+// That one is repeated by the link, and where a round trip takes days others would pile up behind it.
+type asking struct {
 	askAt time.Time
 	asked int           // times in a row without anything new
 	base  time.Duration // a round trip
+	open  frame.Ranges  // ids of the questions that are not acknowledged
+}
+
+func (a *asking) got(id uint64) { a.open.Add(id, id) }
+
+// acked takes ids of own messages that the peer has: what it answers comes with that, or soon.
+func (a *asking) acked(now time.Time, ids frame.Ranges, base time.Duration) {
+	if len(a.open) == 0 {
+		return
+	}
+	for _, r := range ids {
+		a.open.Remove(r[0], r[1])
+	}
+	if soon := now.Add(max(base, askLeast)); len(a.open) == 0 && a.askAt.Before(soon) {
+		a.askAt = soon
+	}
 }
 
 // askMost caps the pause between two questions about the same chunks.
@@ -332,7 +354,7 @@ func (p *Peer) Satisfied(now time.Time, x ID, names []chunk.Name) {
 func (p *Peer) ask(now time.Time, base time.Duration) {
 	for _, x := range ordered(p.needs) {
 		n := p.needs[x]
-		if now.Before(n.askAt) {
+		if len(n.open) > 0 || now.Before(n.askAt) {
 			continue
 		}
 		var names []chunk.Name
@@ -350,6 +372,6 @@ func (p *Peer) ask(now time.Time, base time.Duration) {
 		}
 		slices.SortFunc(names, func(a, b chunk.Name) int { return bytes.Compare(a[:], b[:]) })
 		p.stats.Wants += uint64(len(names))
-		p.tell(frame.KindWant, x, names)
+		p.tell(frame.KindWant, x, names, n.got)
 	}
 }

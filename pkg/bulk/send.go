@@ -260,7 +260,7 @@ func (p *Peer) Damaged(seq uint64, names []chunk.Name) {
 			gone = append(gone, r.Name)
 			t.remove(r.Name)
 		}
-		p.tell(frame.KindGone, run.Exchange, gone)
+		p.tell(frame.KindGone, run.Exchange, gone, nil)
 	}
 	p.drop(k)
 }
@@ -306,10 +306,10 @@ func (p *Peer) withdraw(id uint64) {
 }
 
 // tell sends a list of names in as many messages as it takes.
-func (p *Peer) tell(kind frame.Kind, x ID, names []chunk.Name) {
+func (p *Peer) tell(kind frame.Kind, x ID, names []chunk.Name, got func(id uint64)) {
 	for len(names) > 0 {
 		n := min(len(names), maxNames)
-		p.changes.Send = append(p.changes.Send, Message{Kind: kind, Exchange: x, Data: encode(NamesData{x, names[:n]})})
+		p.changes.Send = append(p.changes.Send, Message{Kind: kind, Exchange: x, Data: encode(NamesData{x, names[:n]}), Got: got})
 		names = names[n:]
 	}
 }

@@ -191,8 +191,8 @@ func (p *Peer) came(k *pack, fates []fate) {
 	}
 }
 
-// Acked takes own message ids that the peer has acknowledged.
-func (p *Peer) Acked(ids frame.Ranges) {
+// Acked takes own message ids that the peer has acknowledged. base is the link's time for a round trip of a small file.
+func (p *Peer) Acked(now time.Time, ids frame.Ranges, base time.Duration) {
 	for _, k := range p.packs {
 		if k.probeID != 0 && ids.Contains(k.probeID) {
 			k.probeID, k.probing = 0, false
@@ -200,6 +200,12 @@ func (p *Peer) Acked(ids frame.Ranges) {
 		if k.msgID != 0 && ids.Contains(k.msgID) {
 			k.msgID = 0
 		}
+	}
+	for _, n := range p.needs {
+		n.acked(now, ids, base)
+	}
+	for _, f := range p.fetches {
+		f.acked(now, ids, base)
 	}
 }
 
@@ -220,7 +226,7 @@ func (p *Peer) Want(d *NamesData) {
 		}
 	}
 	if len(gone) > 0 {
-		p.tell(frame.KindGone, d.Exchange, gone)
+		p.tell(frame.KindGone, d.Exchange, gone, nil)
 	}
 }
 
@@ -265,7 +271,9 @@ func (p *Peer) Deadline() time.Time {
 		}
 	}
 	for _, n := range p.needs {
-		sooner(n.askAt)
+		if len(n.open) == 0 {
+			sooner(n.askAt)
+		}
 	}
 	p.fetchDeadline(sooner)
 	return at

@@ -245,7 +245,7 @@ func (c *Core) drain(now time.Time, peer identity.ID, l *link.Link) {
 		c.out.Remove = append(c.out.Remove, c.frameName(peer, seq))
 	}
 	if b := c.bulk[peer]; b != nil {
-		b.p.Acked(ch.Acked)
+		b.p.Acked(now, ch.Acked, l.SmallTrip())
 		if ch.PeerReset {
 			b.p.Reset()
 			c.drainBulk(now, peer)
