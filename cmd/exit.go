@@ -133,7 +133,7 @@ func report(ctx context.Context, c *cobra.Command, err error) int {
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		if line != "" {
-			fmt.Fprintln(stderr, "hoft: "+line)
+			fmt.Fprintln(stderr, "hoft: "+harmless(line))
 		}
 	}
 	return code

@@ -17,7 +17,7 @@ const clock = "2006-01-02 15:04:05.000Z"
 
 // file prints what is known of a file: about itself first, then line by line.
 func (s *screen) file(f *inspect.File, now time.Time) error {
-	list := [][2]string{{"file", f.Path}, {"size", fmt.Sprintf("%s, changed %s", admin.Bytes(f.Bytes), f.Modified.Format(clock))}}
+	list := [][2]string{{"file", printable(f.Path)}, {"size", fmt.Sprintf("%s, changed %s", admin.Bytes(f.Bytes), f.Modified.Format(clock))}}
 	if n := f.Name; n != nil {
 		list = append(list, [2]string{"name", fmt.Sprintf("%s → %s, number %d%s", n.Sender, n.Recipient, n.Seq, n.Ext)})
 		if q := n.Quarantined; q != nil {
@@ -166,6 +166,19 @@ func printable(text string) string {
 		return text
 	}
 	return strconv.QuoteToASCII(text)
+}
+
+// harmless is text in which what could move the cursor or mislead the eye, in the name of somebody else's file say, is written out.
+func harmless(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 func deref(n *int64) int64 {

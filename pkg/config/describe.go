@@ -36,7 +36,7 @@ const must = "! "
 
 // descriptions says of each key what it does. A test holds it against the struct.
 var descriptions = map[string]string{
-	"name":      must + "Short name of this site: lower-case letters, digits and hyphens. It appears in Via, metrics and logs.",
+	"name":      must + "Short name of this site: lower-case letters, digits and hyphens. It appears in Via, commands and logs.",
 	"state_dir": "Folder for keys and the database; only this user may read it. It must be on a local disk, never in the pipe.",
 
 	"pipe":            must + "The two folders that something else copies between the sites.",
@@ -161,7 +161,7 @@ var descriptions = map[string]string{
 	"egress.remember":                                   "How long executed calls are remembered, so that none is executed twice.",
 
 	"admin":        "The operator's listener.",
-	"admin.listen": "Loopback address for health, metrics and the dashboard, host:port. Empty: only the control socket in the state folder.",
+	"admin.listen": "Loopback address for health checks and, with the token in admin.token of the state folder, what the commands ask for, host:port. Empty: only the control socket in the state folder.",
 
 	"link":             "Timers between two sites.",
 	"link.heartbeat":   "Time after which an idle link says that it is alive.",

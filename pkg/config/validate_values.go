@@ -13,7 +13,7 @@ import (
 // maxWord is the longest name in bytes, that of a label in DNS (RFC 1035 section 2.3.4).
 const maxWord = 63
 
-// word checks a name of a site, a peer or an upstream. It appears in header fields, metrics and commands.
+// word checks a name of a site, a peer or an upstream. It appears in header fields, logs and commands.
 func (v *checker) word(key, s, mend string) {
 	if s == "" {
 		v.bad(key, "", "missing", mend)
