@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpfields"
 )
 
 // get reads data by its map.
@@ -74,6 +75,7 @@ func (c *call) part(m *chunk.Map) (slice, *exchange.Problem) {
 
 // read answers with data, or ranges of it. Before the head of the answer is written every chunk that it needs is here.
 func (c *call) read(m *chunk.Map) *exchange.Problem {
+	c.r = httpfields.BytesRange(c.r)
 	all, p := c.part(m)
 	if p != nil {
 		return p

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/exchange/httpfields"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 )
 
 // conditional says whether a request asks for a part, or only for what it has not got (RFC 9110 sections 13 and 14).
@@ -37,6 +40,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, state *exchange.
 	}
 	if resp.Status == http.StatusOK && !noBody {
 		h.Set("Accept-Ranges", "bytes")
+		r = httpfields.BytesRange(r)
 		if conditional(r) {
 			s.replayPart(w, r, state, resp)
 			return
@@ -57,17 +61,52 @@ func (s *Server) replayPart(w http.ResponseWriter, r *http.Request, state *excha
 	body := &answerReader{open: func() (*exchange.Response, error) { return s.caller.Result(r.Context(), state.ID) }, now: resp, size: state.ResBytes}
 	defer body.Close()
 	extendWrite(w)
-	http.ServeContent(extending{w}, r, "", modified, body)
+	out := &part{ResponseWriter: w}
+	http.ServeContent(out, r, "", modified, body)
 	if body.err != nil {
 		reset(r)
 		panic(http.ErrAbortHandler)
 	}
+	if out.refused != 0 {
+		s.refusePart(w, state, out.refused)
+	}
 }
 
-// extending gives the caller time for every piece.
-type extending struct{ http.ResponseWriter }
+// refusePart says in hoft's own way that a condition is not fulfilled or a range not there.
+func (s *Server) refusePart(w http.ResponseWriter, state *exchange.State, status int) {
+	p := exchange.Problemf(exchange.CodePrecondition, "If-Match or If-Unmodified-Since is not fulfilled")
+	h := w.Header()
+	clear(h)
+	if status == http.StatusRequestedRangeNotSatisfiable {
+		p = exchange.Problemf(exchange.CodeRange, "the answer has %d bytes", state.ResBytes)
+		h.Set("Content-Range", "bytes */"+strconv.FormatInt(state.ResBytes, 10))
+	}
+	httpproblem.Fields(h, p)
+	d := describe(p, about{id: state.ID.String(), peer: state.Peer})
+	h.Set("Hoft-Exchange", d.Exchange)
+	writeJSON(w, d.Status, d)
+}
 
-func (e extending) Write(p []byte) (int, error) {
+// part gives the caller time for every piece, and holds refusals back.
+type part struct {
+	http.ResponseWriter
+	refused int // status; 0: none
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (e *part) WriteHeader(status int) {
+	if status >= 400 {
+		e.refused = status
+		return
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (e *part) Write(p []byte) (int, error) {
+	if e.refused != 0 {
+		return len(p), nil
+	}
 	extendWrite(e.ResponseWriter)
 	return e.ResponseWriter.Write(p)
 }

@@ -236,10 +236,16 @@ func TestPartsOfAnAnswer(t *testing.T) {
 		"beyond":       {"Range: bytes=99-\r\n", 416, "-", "bytes */10"},
 		"not again":    {"If-None-Match: " + tag + "\r\n", 304, "", ""},
 		"if it is not": {"If-Match: \"x\"\r\n", 412, "-", ""},
+		"other unit":   {"Range: items=2-4\r\n", 200, "0123456789", ""},
+		"no unit":      {"Range: 2-4\r\n", 200, "0123456789", ""},
+		"capitals":     {"Range: Bytes=2-4\r\n", 206, "234", "bytes 2-4/10"},
 	} {
 		g := s.send(t, "GET "+statePath+"/response HTTP/1.1\r\nHost: HOST\r\n"+c.fields+end)
 		if g.StatusCode != c.status || c.body != "-" && g.text != c.body || g.Header.Get("Content-Range") != c.rng {
 			t.Errorf("%s: %d %q %q", name, g.StatusCode, g.text, g.Header.Get("Content-Range"))
+		}
+		if code := map[int]string{412: "precondition-failed", 416: "range-outside"}[c.status]; g.problem.Code != code || code != "" && g.Header.Get("Hoft-Exchange") != fixedID.String() {
+			t.Errorf("%s: %+v, header %v", name, g.problem, g.Header)
 		}
 		if c.status < 300 && (g.Header.Get("Etag") != tag || g.Header.Get("Accept-Ranges") != "bytes") {
 			t.Errorf("%s: header %v", name, g.Header)
