@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hoft/hoft/pkg/admin/inspect"
+	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/seal"
@@ -254,6 +255,52 @@ func TestVerdicts(t *testing.T) {
 	f = look(t, w.keys, w.name.String(), w.data[:ends[1]+99], inspect.Options{})
 	if l := f.Lines[2]; !l.Cut || f.Written != nil {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestSuitesThatDiffer: a pre-shared secret at one site alone is said to be that, whichever it is.
+func TestSuitesThatDiffer(t *testing.T) {
+	w := newWorld(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	psk, err := identity.NewPSK()
+	if err == nil {
+		err = psk.Create(secret)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := func(self, peer *identity.Site) inspect.Keys {
+		k, err := site.InspectKeys(self, []*identity.Peer{peer.Public()}, map[string]config.Peer{peer.Name(): {Name: peer.Name(), PSK: secret}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	s, err := seal.NewSealer(site.SelfKeys(w.a), seal.Peer{ID: w.b.ID(), Name: w.b.Name(), PSK: psk.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := uint64(0)
+	c := frame.Claims{V: frame.Version, Iss: w.a.ID(), Aud: w.b.ID(), Rkt: s.Rkt(), Ep: 1795347222331, Pep: 1795347222000, Seq: w.name.Seq, Fin: true, Iat: now.Unix(),
+		Jti: "6fYbizuol4vRuJuwGvGBng", Run: frame.Run{FirstSeq: w.name.Seq, FirstID: 1}, Base: 1, Last: &last, Ack: &frame.Ack{}, Rx: &frame.Rx{}}
+	sealed, err := s.Seal(nil, c.Append(nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		what          string
+		keys          inspect.Keys
+		data          []byte
+		verdict, text string
+	}{
+		{"secret here alone", shared(w.b, w.a), w.data, inspect.Refused, "sealed with public keys, and this site has a pre-shared secret for site-a"},
+		{"secret there alone", w.keys, sealed, inspect.Refused, "sealed with a pre-shared secret, and this site has public keys for site-a"},
+		{"secret at both", shared(w.b, w.a), sealed, inspect.Whole, "whole: 1 line"},
+	} {
+		f := look(t, x.keys, w.name.String(), x.data, inspect.Options{})
+		if f.Verdict != x.verdict || !strings.Contains(f.Text, x.text) || (x.verdict == inspect.Refused) != strings.Contains(f.Next, "peers[].psk") {
+			t.Errorf("%s: %s: %s; %s", x.what, f.Verdict, f.Text, f.Next)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -72,7 +73,7 @@ func (f *File) judgeOpened(data []byte, k *Keys) {
 	case len(data) == 0:
 		f.refuse("truncated: the file is empty", "nothing: the sender sends its content again")
 	default:
-		f.judgeNothing(res, k)
+		f.judgeNothing(data, res, k)
 	}
 	if f.Name.Odd != "" && f.Verdict != NoKeys {
 		f.Text += "; its name has " + f.Name.Odd
@@ -88,9 +89,18 @@ func (f *File) truncated(have int) string {
 }
 
 // judgeNothing is for a file with no good line: a key is missing, it is cut in its first line, or it is bad.
-func (f *File) judgeNothing(res seal.Result, k *Keys) {
+func (f *File) judgeNothing(data []byte, res seal.Result, k *Keys) {
 	l := &f.Lines[0]
-	switch {
+	first, _, _ := bytes.Cut(data, []byte("\n"))
+	outer := seal.Inspect(first) // its shape tells the suite, whoever the sender is
+	switch own := k.psk[f.Name.parsed.Sender]; {
+	case l.Failed != nil && (l.Failed.Check == 5 || l.Failed.Check == 6) && outer.Err == nil && outer.PSK != own:
+		with, without := "a pre-shared secret", "public keys"
+		if own {
+			with, without = without, with
+		}
+		f.refuse(fmt.Sprintf("refused: it is sealed with %s, and this site has %s for %s", with, without, f.Name.Sender),
+			"name the same secret for each other at both sites (peers[].psk), or none at either, and restart; what was in the file is sent again")
 	case res.Err != nil && res.Err.Reason == seal.Mode:
 		f.refuse("refused: "+res.Err.Detail, "set the same seal for each other at both sites (peers[].seal) and restart; what was in the file is sent again")
 	case l.Failed == nil:
