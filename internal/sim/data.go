@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -20,12 +21,35 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
-// stored is data that was put at a site, as by its Data API.
+// stored is data that a site keeps: put there as by its Data API, or sent to it.
 type stored struct {
-	site *site
-	life life // of the site then
-	m    chunk.Map
-	text []byte
+	site  *site
+	life  life // of the site then
+	owner chunk.Owner
+	gone  bool // nobody keeps it any more
+	m     chunk.Map
+	*content
+}
+
+// content is what was stored: some bytes, and in nested data zeros and more bytes behind them.
+type content struct {
+	head []byte
+	gap  int64
+	tail []byte
+}
+
+func (c *content) size() int64 { return int64(len(c.head)) + c.gap + int64(len(c.tail)) }
+
+// bytes gives a range.
+func (c *content) bytes(off, n int64) []byte {
+	out := make([]byte, n)
+	if off < int64(len(c.head)) {
+		copy(out, c.head[off:])
+	}
+	if at := int64(len(c.head)) + c.gap - off; at < n {
+		copy(out[max(at, 0):], c.tail[max(-at, 0):])
+	}
+	return out
 }
 
 // reading is one read of stored data at another site.
@@ -81,28 +105,51 @@ func (w *World) putData() {
 	if size /= 1 << w.rnd.IntN(6); p == nil || s.full || w.healthy {
 		return
 	}
-	d := &stored{site: s, life: s.life(), text: w.bytes(max(size, chunk.MaxInline+1))}
+	d := &stored{site: s, life: s.life(), content: &content{head: w.bytes(max(size, chunk.MaxInline+1))}}
 	var names []chunk.Name
-	cw := chunk.NewWriter(chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s data", w.plan.Seed, s.name))), chunk.WriterOptions{},
-		func(_ chunk.Entry, r chunk.Record, ct []byte) error {
-			names = append(names, r.Name)
-			return p.shelf.Put(r, ct)
-		})
-	_, err := cw.Write(d.text)
+	sealer := chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s data", w.plan.Seed, s.name)))
+	sink := func(_ chunk.Entry, r chunk.Record, ct []byte) error {
+		names = append(names, r.Name)
+		return p.shelf.Put(r, ct)
+	}
+	cw := chunk.NewWriter(sealer, chunk.WriterOptions{}, sink)
+	_, err := cw.Write(d.head)
 	if err == nil {
 		d.m, err = cw.Close()
+	}
+	if err == nil && w.plan.Nested {
+		names, err = d.nest(p, sealer, sink)
 	}
 	if err == nil {
 		err = p.shelf.sync()
 	}
-	if err == nil { // kept until somebody deletes it
-		err = p.db.CommitChunks(context.Background(), chunk.Change{Now: p.now(), Pin: []chunk.Pin{{Owner: w.newID(s), Names: names}}})
+	if d.owner = chunk.Owner(w.newID(s)); err == nil { // kept until somebody deletes it
+		err = p.db.CommitChunks(context.Background(), chunk.Change{Now: p.now(), Pin: []chunk.Pin{{Owner: d.owner, Names: names}}})
 	}
 	if err != nil {
 		w.fail("data", "%s cannot store data: %v", s.name, err)
 	}
-	w.trace.say(w, "%s stores %d bytes in %d chunks", s.name, len(d.text), len(names))
+	w.trace.say(w, "%s stores %d bytes in %d chunks", s.name, d.size(), len(names))
 	w.stored = append(w.stored, d)
+}
+
+// nest writes on far behind the end, so that the map lists more chunks than a short one can: it nests. It gives the chunks
+// of the whole.
+func (d *stored) nest(p *proc, sealer *chunk.Sealer, sink chunk.Sink) (names []chunk.Name, err error) {
+	w, ctx := p.w, context.Background()
+	d.gap = 24<<20 + w.dataDice.Int64N(24<<20)
+	d.tail = make([]byte, 1+w.dataDice.IntN(1<<20))
+	for i := range d.tail {
+		d.tail[i] = byte(w.dataDice.Uint32())
+	}
+	off := d.gap + int64(len(d.head))
+	if d.m, err = chunk.Edit(ctx, d.m, p.shelf, sealer, chunk.WriterOptions{Fixed: true}, sink, off, bytes.NewReader(d.tail)); err != nil {
+		return nil, err
+	}
+	if d.m.Level() == 0 {
+		return nil, errors.New("the map does not nest")
+	}
+	return namesOf(ctx, &d.m, p.shelf)
 }
 
 // readData has a client read a range of what some other site stores. One at a time at each site: what two goroutines of
@@ -113,9 +160,13 @@ func (w *World) readData(n int) {
 	}
 	d := w.stored[w.rnd.IntN(len(w.stored))]
 	s := w.sites[(d.site.n+1+w.rnd.IntN(len(w.sites)-1))%len(w.sites)]
-	p, size := s.main(), int64(len(d.text))
+	p, size := s.main(), d.size()
 	r := &reading{w: w, n: n, proc: p, of: d, off: w.rnd.Int64N(size), named: w.chance(0.7), wait: w.between(time.Second, time.Minute)}
-	if r.l = 1 + w.rnd.Int64N(size-r.off); p == nil || p.fetching() {
+	r.l = 1 + w.rnd.Int64N(size-r.off)
+	if w.plan.Nested {
+		r.l = min(r.l, dataSize)
+	}
+	if p == nil || p.fetching() {
 		return
 	}
 	takes, heard := p.Takes(d.site.id, frame.KindFetch)
@@ -165,7 +216,7 @@ func (r *reading) run() {
 	}
 	defer text.Close()
 	got, err := io.ReadAll(text)
-	if err != nil || !bytes.Equal(got, r.of.text[r.off:r.off+r.l]) {
+	if err != nil || !bytes.Equal(got, r.of.bytes(r.off, r.l)) {
 		r.w.fail("data", "read %d of %s gave %d bytes that are not those of %d, %v", r.n, r.of.site.name, len(got), r.l, err)
 	}
 	r.w.mu.Lock()
@@ -176,7 +227,7 @@ func (r *reading) run() {
 // failed holds the reason why data could not be had against what happened.
 func (r *reading) failed(err error) {
 	var p *exchange.Problem
-	lost := r.of.life != r.of.site.life()
+	lost := r.of.gone || r.of.life != r.of.site.life()
 	switch {
 	case errors.Is(err, exchange.ErrWait), errors.Is(err, errDead), errors.Is(err, context.Canceled), r.proc.ended():
 	case !errors.As(err, &p):
@@ -198,11 +249,20 @@ func (p *proc) ended() bool {
 // fetchesEnded says whether nobody waits for stored data any more.
 func (w *World) fetchesEnded() bool {
 	for _, s := range w.sites {
-		if p := s.main(); p.data != nil && p.fetching() {
+		if p := s.main(); p.data != nil && (p.fetching() || p.sending()) {
 			return false
 		}
 	}
 	return true
+}
+
+// sending says whether data is being sent to or from here.
+func (p *proc) sending() bool {
+	if p.w.plan.Sends == 0 {
+		return false
+	}
+	rows, err := p.db.Exchanges(context.Background(), store.ExchangeFilter{Running: true, Limit: 1000})
+	return err == nil && slices.ContainsFunc(rows, func(row store.Exchange) bool { return row.Upstream == datapipe.SendUpstream })
 }
 
 // checkFetches demands that the fetching of data has an end that is told.
@@ -217,8 +277,8 @@ func (w *World) checkFetches() {
 			w.fail("data", "%s: %v", s.name, err)
 		}
 		for _, row := range rows {
-			if row.Upstream == exchange.FetchUpstream {
-				w.fail("progress", "%s still fetches data as %x when all is done", s.name, row.ID)
+			if row.Upstream == exchange.FetchUpstream || row.Upstream == datapipe.SendUpstream {
+				w.fail("progress", "%s still has data moved as %x when all is done: %s, %s", s.name, row.ID, row.Upstream, row.Stage)
 			}
 		}
 	}

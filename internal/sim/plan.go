@@ -76,6 +76,8 @@ type Plan struct {
 	Apart         bool   // long bodies lie in files of their own, as they do where packs are linked
 	Signed        bool   // half of the links are signed and not encrypted
 	Data          int    // times that data is stored at a site and read at another
+	Sends         int    // times that stored data is sent to another site
+	Nested        bool   // the maps of stored data nest
 	Evict         int    // times that a chunk store drops what nobody needs
 	Streams       bool   // every answer comes in many pieces
 	Impatient     bool   // callers soon cease to wait: answers are stored
@@ -84,6 +86,13 @@ type Plan struct {
 
 // NewPlan draws a plan from a seed.
 func NewPlan(seed uint64) Plan {
+	p := PlanOfReads(seed)
+	p.drawSends()
+	return p
+}
+
+// PlanOfReads is what a seed meant before stored data was sent and nested.
+func PlanOfReads(seed uint64) Plan {
 	p := PlanOfCopies(seed)
 	p.drawLinks()
 	return p
@@ -140,6 +149,16 @@ func (p *Plan) drawLinks() {
 	if p.Signed && p.DelayMax >= time.Minute { // each body is a pack, and only so many are on their way at once
 		p.Calls = min(p.Calls, 80)
 	}
+}
+
+// drawSends lets half of the plans in which data can be stored have it sent to other sites. A source of its own, as above.
+func (p *Plan) drawSends() {
+	r := rand.New(rand.NewPCG(p.Seed, 0x73656e64))
+	if !p.Chunks || p.Signed || p.RealSeal || !p.Expires || r.IntN(2) == 0 {
+		return
+	}
+	p.Sends, p.Nested = 3+r.IntN(20), r.IntN(3) == 0
+	p.Data, p.Evict = max(p.Data, 3+r.IntN(8)), p.Evict+r.IntN(4)
 }
 
 // drawPipe chooses how fast the pipe is, and with it how fast the rest of the world.

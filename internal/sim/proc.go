@@ -85,6 +85,10 @@ func (s *site) start(disk *folder) *proc {
 	}
 	cfg := exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Signed: signed, Upstreams: callee{p}, Now: p.now,
 		Honoured: func(up string) bool { return up == honoured }, Log: zerolog.Nop()}
+	in := &receiver{datapipe.Receiver{Inner: callee{p}}, p}
+	if w.plan.Sends > 0 {
+		cfg.Upstreams = in
+	}
 	if w.plan.Chunks {
 		p.shelf = &shelf{Chunks: disk.chunks, p: p}
 		opt.Chunks, cfg.Chunks, cfg.Sealer = p.shelf, p.shelf, p.sealerFor
@@ -97,7 +101,7 @@ func (s *site) start(disk *folder) *proc {
 	p.reader = node.NewReader(opt)
 	p.m = exchange.NewManager(cfg, p, p.db)
 	p.readRows()
-	core, err := node.LoadCore(context.Background(), opt, p.handler(names), p.now())
+	core, err := node.LoadCore(context.Background(), opt, p.handler(names, in), p.now())
 	if err != nil {
 		w.fail("start", "%s cannot start: %v", s.name, err)
 		return nil
@@ -117,11 +121,12 @@ func (s *site) start(disk *folder) *proc {
 }
 
 // handler is the layer above, watched.
-func (p *proc) handler(names map[identity.ID]string) node.Recoverer {
+func (p *proc) handler(names map[identity.ID]string, in *receiver) node.Recoverer {
 	if p.w.plan.Data == 0 {
 		return watched{p.m, p}
 	}
 	p.openData(names)
+	p.data.Receive(&in.Receiver, in)
 	return watchedData{watched{p.data, p}, p.data}
 }
 
@@ -155,6 +160,11 @@ func (p *proc) crash() {
 		if c.proc == p {
 			c.noteUnsaved(disk)
 			c.letGo()
+		}
+	}
+	for _, x := range w.sendings {
+		if x.proc == p {
+			x.letGo()
 		}
 	}
 	p.stop()

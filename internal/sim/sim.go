@@ -43,6 +43,7 @@ type Report struct {
 	Linked     int    // times that a pack entered or left the pipe by its name
 	Reads      int    // of stored data, at another site
 	Brought    int    // of them, those that got it while they waited
+	Taken      int    // times that another site took stored data that was sent to it, while somebody waited
 	Calls      int    // calls that callers made
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them
@@ -66,6 +67,9 @@ type World struct {
 	mover  *mover
 	calls  []*call
 	stored []*stored
+
+	sendings []*sending
+	dataDice *rand.Rand // of what is sent
 
 	healthy bool // faults have ended
 	lookAt  time.Duration
@@ -95,6 +99,7 @@ func newWorld(plan Plan) *World {
 	w.trace.verbose = plan.Verbose
 	w.book = newBook()
 	w.report = Report{Plan: plan, Ended: map[string]int{}}
+	w.dataDice = newDataDice(plan.Seed)
 	w.mover = newMover(w)
 	for i := range plan.Sites {
 		w.sites = append(w.sites, w.newSite(i))
@@ -113,6 +118,7 @@ func (w *World) run() {
 	w.workload()
 	w.troubles()
 	w.transfers()
+	w.sends()
 	w.until("trouble", w.plan.Trouble, func() bool { return w.issued() && w.now() >= w.plan.MinTrouble })
 	if w.ok() {
 		w.heal()
@@ -125,6 +131,7 @@ func (w *World) run() {
 	if w.ok() {
 		w.checkShelves()
 		w.checkFetches()
+		w.checkStored()
 		w.checkAnswers()
 	}
 }
@@ -138,6 +145,9 @@ func (w *World) finish() Report {
 	}
 	for _, c := range w.calls {
 		c.letGo()
+	}
+	for _, s := range w.sendings {
+		s.letGo()
 	}
 	synctest.Wait()
 	w.tally()

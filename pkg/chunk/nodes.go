@@ -4,12 +4,13 @@ import "fmt"
 
 // nodes collects the lines of a map, level by level, and seals full nodes.
 type nodes struct {
-	s      *Sealer
-	sink   Sink
-	full   int // entries that make a node
-	root   int // bytes of JSON that the outermost list may have
-	levels [MaxLevel + 1][]Entry
-	text   []byte
+	s        *Sealer
+	sink     Sink
+	full     int  // entries that make a node
+	root     int  // bytes of JSON that the outermost list may have
+	compress bool // nodes
+	levels   [MaxLevel + 1][]Entry
+	text     []byte
 }
 
 // nodeEntries is how many entries a node has that a Writer makes: some 130 KiB of JSON.
@@ -58,7 +59,7 @@ func (n *nodes) repeat(e Entry, count int64) error {
 	if count == 0 {
 		return nil
 	}
-	block := nodes{s: n.s, sink: n.sink, full: n.full + 1, root: n.root}
+	block := nodes{s: n.s, sink: n.sink, full: n.full + 1, root: n.root, compress: n.compress}
 	for range n.full {
 		if err := block.line(e); err != nil {
 			return err
@@ -84,7 +85,7 @@ func (n *nodes) fold(lvl int) error {
 	}
 	n.text = appendEntries(n.text[:0], n.levels[lvl])
 	n.levels[lvl] = n.levels[lvl][:0]
-	return n.add(n.s.seal(nil, n.text, size, uint8(lvl+1), true))
+	return n.add(n.s.seal(nil, n.text, size, uint8(lvl+1), n.compress))
 }
 
 // top folds until the lines of one level remain that are short enough, and gives them.

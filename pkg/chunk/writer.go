@@ -9,7 +9,7 @@ import (
 
 // WriterOptions are the choices of a Writer; the zero value cuts by content and does not compress.
 type WriterOptions struct {
-	// Compress tries zstd on each chunk and keeps what saves 5 %. Off for bodies that mix secrets with text that others choose.
+	// Compress tries zstd on each chunk, nodes of the map too, and keeps what saves 5 %. Off for bodies that mix secrets with text that others choose.
 	Compress bool
 	// Fixed cuts every MiB, whatever the content.
 	Fixed bool
@@ -55,7 +55,7 @@ func NewWriter(s *Sealer, o WriterOptions, sink Sink) *Writer {
 	if !o.Fixed {
 		w.cut.g = &s.table
 	}
-	w.nodes = nodes{s: s, sink: sink, full: nodeEntries, root: MaxRoot}
+	w.nodes = nodes{s: s, sink: sink, full: nodeEntries, root: MaxRoot, compress: o.Compress}
 	memory.join()
 	return w
 }

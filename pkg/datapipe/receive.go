@@ -150,6 +150,6 @@ func (p *Pipe) Send(ctx context.Context, m *chunk.Map, to, owner, client string,
 		return nil, err
 	}
 	now := p.o.Now()
-	return p.Call(ctx, &exchange.Request{Peer: peers[0], Upstream: SendUpstream, Method: http.MethodPut, Target: "/data", Scheme: "hoft", Host: "data",
+	return p.Call(ctx, &exchange.Request{Exchange: p.o.NewID(now), Peer: peers[0], Upstream: SendUpstream, Method: http.MethodPut, Target: "/data", Scheme: "hoft", Host: "data",
 		Length: int64(len(text)), Body: bytes.NewReader(text), NoCompress: true, Owner: owner, Client: client, Deadline: now.Add(p.o.GiveUp)}, wait, accepted)
 }
