@@ -130,7 +130,7 @@ func TestSeedsWithPacksThatFailedOnce(t *testing.T) {
 }
 
 // failedSince are seeds of worlds with packs, links and stored data that is read that once showed a defect.
-var failedSince = []uint64{38, 74, 79, 102251, 102720, 102745, 102767, 200853, 200951}
+var failedSince = []uint64{38, 74, 79, 102251, 102720, 102745, 102767, 200853, 200951, 201435}
 
 func TestSeedsThatFailedSince(t *testing.T) {
 	for _, seed := range failedSince {

@@ -267,5 +267,8 @@ func (p *Peer) Reset() {
 	p.announced, p.named, p.expected, p.unsettled = map[uint64]*announced{}, map[ID]map[uint64]*announced{}, map[chunk.Name]int{}, 0
 	p.over, p.ended = newRecent[uint64](), newRecent[ID]()
 	p.accounts, p.charged = map[ID]*account{}, 0
+	for _, n := range p.needs {
+		n.askAt, n.asked = atOnce, 0 // what was announced does not come any more
+	}
 	p.resetFetches()
 }

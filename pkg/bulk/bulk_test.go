@@ -448,6 +448,16 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// What a peer had announced before it lost its state does not come: it is asked for at once, however long a round trip takes.
+func TestWhatWasAnnouncedIsAskedForAfterAReset(t *testing.T) {
+	w := newWorld(t, 1)
+	recs := records(1, 1, 1<<20)
+	w.b.p.Announce(w.now, &PackData{Seq: 7, Exchange: id(1), Recs: recs})
+	w.b.p.Need(w.now, id(1), []chunk.Name{recs[0].Name}, 5*time.Hour)
+	w.b.p.Reset()
+	w.run(time.Second, func() bool { return len(w.b.gone) == 1 })
+}
+
 // A pack that was taken for lost comes late: its chunks count, and patience grows.
 func TestLatePack(t *testing.T) {
 	w := newWorld(t, 1)

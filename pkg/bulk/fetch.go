@@ -133,7 +133,7 @@ func (p *Peer) fetchDeadline(sooner func(time.Time)) {
 	}
 	for _, f := range p.fetches {
 		if len(f.fresh) > 0 {
-			sooner(time.Unix(0, 1)) // at once
+			sooner(atOnce)
 		} else if len(f.open) == 0 {
 			sooner(f.askAt)
 		}

@@ -282,6 +282,9 @@ type asking struct {
 	open  frame.Ranges  // ids of the questions that are not acknowledged
 }
 
+// atOnce is a time that has passed.
+var atOnce = time.Unix(0, 1)
+
 func (a *asking) got(id uint64) { a.open.Add(id, id) }
 
 // acked takes ids of own messages that the peer has: what it answers comes with that, or soon.
