@@ -21,7 +21,8 @@ import (
 // a changed copy.
 //
 // With alone hoft is measured and nothing beside it: for work on hoft, where CPU seconds are what to compare.
-func bulk(mib int, alone bool, bodies int) error {
+// Sites with pipe.private are measured after those with default settings, or, with private, alone.
+func bulk(mib int, alone, private bool, bodies int) error {
 	b, err := newBed()
 	if err != nil {
 		return err
@@ -38,19 +39,29 @@ func bulk(mib int, alone bool, bodies int) error {
 	if err != nil {
 		return err
 	}
-	proxied, err := b.proxies(callee)
-	if err != nil {
-		return err
-	}
 	site := ""
 	if mib > 4<<10 { // the store holds all of a body that is under way, by default 10 GiB
 		site = fmt.Sprintf("chunks: {max_bytes: %dMiB}\n", 2*mib)
 	}
-	p, err := b.startPair("pair", pairOf{callee: callee, site: site})
+	shared := pairOf{callee: callee, site: site}
+	byName := pairOf{callee: callee, pipe: ", private: true", site: site}
+	if alone {
+		if !private {
+			if err := b.uploadAlone("default settings", "pair", shared, size, body, bodies); err != nil {
+				return err
+			}
+		}
+		return b.uploadAlone("pipe.private", "private", byName, size, body, bodies)
+	}
+	proxied, err := b.proxies(callee)
 	if err != nil {
 		return err
 	}
-	private, err := b.startPair("private", pairOf{callee: callee, pipe: ", private: true", site: site})
+	p, err := b.startPair("pair", shared)
+	if err != nil {
+		return err
+	}
+	linking, err := b.startPair("private", byName)
 	if err != nil {
 		return err
 	}
@@ -59,14 +70,6 @@ func bulk(mib int, alone bool, bodies int) error {
 		return err
 	}
 
-	if alone {
-		fmt.Println("default settings")
-		if err := p.uploadAlone(size, body, bodies); err != nil {
-			return err
-		}
-		fmt.Println("pipe.private")
-		return private.uploadAlone(size, body, bodies)
-	}
 	copied, err := bestCopy(body, filepath.Join(b.dir, "copy"))
 	if err != nil {
 		return err
@@ -82,7 +85,7 @@ func bulk(mib int, alone bool, bodies int) error {
 		if hoft, err = better(hoft, func() (time.Duration, error) { return upload(p.url, body) }); err != nil {
 			return err
 		}
-		if linked, err = better(linked, func() (time.Duration, error) { return upload(private.url, body) }); err != nil {
+		if linked, err = better(linked, func() (time.Duration, error) { return upload(linking.url, body) }); err != nil {
 			return err
 		}
 	}
@@ -103,9 +106,19 @@ func bulk(mib int, alone bool, bodies int) error {
 	return p.bulkBytes(size, idle, body, lines, changed)
 }
 
-// uploadAlone sends some bodies and prints for each how long it took and what CPU both sites used for it. The sites
+// uploadAlone starts a pair of sites and uploads bodies through it.
+func (b *bed) uploadAlone(what, name string, how pairOf, size int64, body string, bodies int) error {
+	p, err := b.startPair(name, how)
+	if err != nil {
+		return err
+	}
+	fmt.Println(what)
+	return p.uploads(size, body, bodies)
+}
+
+// uploads sends some bodies and prints for each how long it took and what CPU both sites used for it. The sites
 // have a moment after each to finish what the answer did not wait for.
-func (p *pair) uploadAlone(size int64, body string, bodies int) error {
+func (p *pair) uploads(size int64, body string, bodies int) error {
 	for range bodies {
 		if err := freshBytes(body, size); err != nil {
 			return err

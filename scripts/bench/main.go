@@ -59,8 +59,9 @@ func main() {
 		mib := f.Int("mib", 1024, "size of the body in MiB")
 		alone := f.Bool("alone", false, "hoft alone, with the CPU seconds of both sites for each body")
 		bodies := f.Int("bodies", 3, "how many bodies with -alone")
+		private := f.Bool("private", false, "with -alone, pipe.private alone")
 		_ = f.Parse(os.Args[2:])
-		err = bulk(*mib, *alone, *bodies)
+		err = bulk(*mib, *alone, *private, *bodies)
 	case "data":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		mib := f.Int("mib", 1024, "size of the data in MiB")
