@@ -69,10 +69,14 @@ const (
 // workload plans all calls, and the flood.
 func (w *World) workload() {
 	at := w.plan.Gap
+	var when time.Duration
 	for n := range w.plan.Calls {
-		w.after(at, func() { w.makeCall(n) })
+		if n%max(w.plan.Crowd, 1) == 0 {
+			when = at
+		}
+		w.after(when, func() { w.makeCall(n) })
 		if n == w.plan.Calls/2 {
-			w.after(at, w.noteWritten)
+			w.after(when, w.noteWritten)
 		}
 		at += time.Duration(w.rnd.ExpFloat64() * float64(w.plan.Gap))
 	}
@@ -154,6 +158,8 @@ func (w *World) size() int {
 	switch {
 	case w.plan.Chunks && w.chance(0.02): // some chunks
 		return 256<<10 + w.rnd.IntN(1<<20)
+	case w.plan.Crowd > 1 && w.chance(0.7): // one chunk
+		return 17<<10 + w.rnd.IntN(45<<10)
 	case w.chance(0.1):
 		return 0
 	case w.chance(0.06):

@@ -1,9 +1,33 @@
 package sim
 
 import (
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 )
+
+// Callers come a dozen at a time, so bodies share packs, in worlds with every fault there is.
+func TestCrowds(t *testing.T) {
+	var worlds atomic.Int64
+	t.Run("worlds", func(t *testing.T) {
+		for _, seed := range []uint64{2, 3, 6, 9, 11, 19, 20, 22} { // with packs that may be shared, and soon over
+			p := NewPlan(seed)
+			p.Crowd, p.Calls = 12, min(p.Calls, 120)
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				t.Parallel()
+				r := Run(t, p)
+				check(t, r)
+				if r.Shared > 0 {
+					worlds.Add(1)
+				}
+			})
+		}
+	})
+	if worlds.Load() < 4 {
+		t.Errorf("packs were shared in %d worlds", worlds.Load())
+	}
+}
 
 // Long bodies travel in packs over a clean pipe: copied, linked and moved, and in the clear. Those that are ready at the same time
 // share them, but for the last.

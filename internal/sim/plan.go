@@ -35,6 +35,7 @@ type Plan struct {
 
 	Calls      int           // that callers make
 	Gap        time.Duration // mean time between two calls
+	Crowd      int           // above 1: so many calls come at once, most of them with bodies that travel as chunks
 	MinTrouble time.Duration // faults go on at least so long
 	Trouble    time.Duration // and at most so long
 	Heartbeat  time.Duration

@@ -24,6 +24,7 @@ var (
 	copies = flag.Bool("sim.copies", false, "as seeds were played before packs were linked, links signed and data stored")
 	reads  = flag.Bool("sim.reads", false, "as seeds were played before stored data was sent and nested")
 	bare   = flag.Bool("sim.bare", false, "no packs: bodies travel in messages alone")
+	crowd  = flag.Int("sim.crowd", 0, "so many calls come at once, with bodies that travel as chunks: bodies share packs")
 	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
 )
 
@@ -94,6 +95,7 @@ func planOf(seed uint64) Plan {
 		p.Rollback, p.Clone = 0, 0
 	}
 	p.Chunks = p.Chunks && !*bare
+	p.Crowd = *crowd
 	return p
 }
 
