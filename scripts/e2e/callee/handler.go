@@ -105,8 +105,19 @@ func (b *book) gate(w http.ResponseWriter, r *http.Request, gates string) {
 	fmt.Fprintf(w, "through %s\n", r.PathValue("id"))
 }
 
+// passing is from which length on a body is given back while it comes: this process must not hold gigabytes.
+const passing = 64 << 20
+
 // echo gives the body back, with its type and, when that is known, its length.
 func echo(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > passing && http.NewResponseController(w).EnableFullDuplex() == nil {
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+		w.Header().Set("Content-Length", strconv.FormatInt(r.ContentLength, 10))
+		if _, err := io.Copy(w, r.Body); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
