@@ -228,16 +228,26 @@ func (l *Link) greeted(now time.Time, f *file) {
 	h := &l.hello
 	h.files.Add(f.seq, f.seq)
 	trimLow(&h.files, keptHellos)
-	pause := l.rtt.timeout(l.cfg.AckDelay)
-	for i := 0; i < h.tries && pause < l.cfg.Heartbeat; i++ {
-		pause *= 2 // not shifted at once: a round trip of two days would overflow
+	h.pause = l.rtt.timeout(l.cfg.AckDelay)
+	for i := 0; i < h.tries && h.pause < l.cfg.Heartbeat; i++ {
+		h.pause *= 2 // not shifted at once: a round trip of two days would overflow
 	}
-	pause = min(pause, l.cfg.Heartbeat)
+	h.pause = min(h.pause, l.cfg.Heartbeat)
+	h.due = now.Add(h.pause)
 	if l.taken.takes {
-		pause = l.cfg.Heartbeat
+		h.due = now.Add(l.cfg.Heartbeat)
 	}
-	h.due = now.Add(pause)
 	h.tries++
+}
+
+// overtook notes that the peer has handled a later file than the last hello, and not that: it does not wait for the mover, so
+// it is repeated as where files stay.
+func (l *Link) overtook(now time.Time, top uint64) {
+	h := &l.hello
+	last, ok := h.files.Max()
+	if due := now.Add(h.pause); ok && !h.seen && top > last && due.Before(h.due) {
+		h.due = due
+	}
 }
 
 func (l *Link) helloDue(now time.Time) bool { return l.greeting() && !now.Before(l.hello.due) }

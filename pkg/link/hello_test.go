@@ -1,10 +1,14 @@
 package link_test
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/link"
 )
 
 // knows says whether both sides have each other's caps.
@@ -60,5 +64,42 @@ func TestHelloEndsWhenItWasSeen(t *testing.T) {
 		if wrote := s.l.Stats().FilesWritten - before[n]; wrote > 10 {
 			t.Errorf("side %d wrote %d files in ten idle minutes, want a heartbeat a minute", n, wrote)
 		}
+	}
+}
+
+// Where a mover takes files, one that lies in the outbox merely waits. A hello that is lost behind it comes again as soon as
+// the peer has handled a later file, not a heartbeat later: until then the peer writes no long bodies.
+func TestALostHelloComesAgainWhereFilesAreTaken(t *testing.T) {
+	for lost := 1; lost <= 3; lost++ {
+		w := newWorldOf(t, uint64(lost), faults{commitDelay: time.Millisecond, least: 20 * time.Millisecond, habit: moves}, link.Config{})
+		w.habit = moves
+		a, b := w.sides[0], w.sides[1]
+		for i := range 10 {
+			b.accept(fmt.Sprintf("m%d", i))
+			w.settle(t)
+		}
+		if !b.l.State().Learned.Takes {
+			t.Fatal("b has not learned that files are taken")
+		}
+		a.disk = disk{rows: map[uint64]link.Item{}, sent: map[uint64]link.SentFile{}, got: map[uint64]bool{}}
+		w.now = w.now.Add(time.Minute)
+		a.crash()
+		b.onGet = func(string) { b.submit("answer") } // there is traffic, so b hears what a has handled
+		a.onGet = func(string) { a.submit("call") }
+		a.accept("call")
+		began, left := w.now, lost
+		for len(a.l.State().PeerCaps) == 0 {
+			w.step()
+			for i := 0; i < len(w.air); i++ {
+				if f := w.air[i]; f.to == 0 && left > 0 && bytes.Contains(f.raw[0], []byte(`"caps"`)) {
+					w.air = slices.Delete(w.air, i, i+1)
+					left--
+				}
+			}
+			if took := w.now.Sub(began); took > 10*time.Second {
+				t.Fatalf("%d hellos of b were lost, and a still knows no caps of it after %v", lost, took)
+			}
+		}
+		t.Logf("%d lost: %v", lost, w.now.Sub(began))
 	}
 }

@@ -252,8 +252,9 @@ type counts struct {
 type hello struct {
 	due   time.Time
 	tries int
-	files frame.Ranges // that held one under the present pair
-	seen  bool         // the peer has one of them
+	pause time.Duration // until the next, unless the last one waits for the mover
+	files frame.Ranges  // that held one under the present pair
+	seen  bool          // the peer has one of them
 }
 
 // Stats are counters since start, for operators.

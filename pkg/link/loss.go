@@ -114,6 +114,7 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 	}
 	l.noteSpurious(x.Seen)
 	l.hello.seen = l.hello.seen || overlap(l.hello.files, x.Seen)
+	l.overtook(now, x.Top)
 	l.noteTold(x.Seen)
 	l.noteLay(x.Seen)
 	l.notePassed(x.Seen)
