@@ -29,6 +29,8 @@ const (
 	expireEvery = time.Minute
 	// expireBatch bounds one step of expiry, so that calls are not held up.
 	expireBatch = 50
+	// expectedHeads is more than the heads of a request and its answer usually take, in bytes.
+	expectedHeads = 4 << 10
 )
 
 // Expire deletes results after their time, or when they take too much room, and forgets executed ids
@@ -136,13 +138,27 @@ func (m *Manager) dropParts(s *node.Step, j *job) {
 	s.Store().DropInboxExchange(j.id, -1)
 }
 
-// overSize gives the oldest results when all of them take more than Config.MaxBytes.
+// overSize gives the oldest results, at least one and not more than must go, when all of them take more than Config.MaxBytes.
+// What each takes is guessed, rather too high; if that leaves too much it is asked again.
 func (m *Manager) overSize(ctx context.Context, now time.Time) ([]store.ExchangeKey, error) {
-	n, err := m.store.ResultBytes(ctx)
-	if err != nil || n <= m.cfg.MaxBytes {
+	over, err := m.store.ResultBytes(ctx)
+	if over -= m.cfg.MaxBytes; err != nil || over <= 0 {
 		return nil, err
 	}
-	return m.store.ResultsBefore(ctx, now.Add(time.Hour), expireBatch)
+	keys, err := m.store.ResultsBefore(ctx, now.Add(time.Hour), expireBatch)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range keys {
+		e, err := m.store.Exchange(ctx, k.ID, k.Side)
+		if err != nil {
+			return nil, err
+		}
+		if over -= 2*(e.ReqBytes+e.ResBytes) + expectedHeads; over <= 0 {
+			return keys[:i+1], nil
+		}
+	}
+	return keys, nil
 }
 
 // purge forgets exchanges: a week after their end (Remember), and at least as long as results are kept.

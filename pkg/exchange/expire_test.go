@@ -76,3 +76,44 @@ func TestResultsExpire(t *testing.T) {
 		t.Errorf("%d rows of the request are left, %v", len(rows), err)
 	}
 }
+
+// Of results that take too much room the oldest go, and no more of them than must.
+func TestOldestResultsMakeRoom(t *testing.T) {
+	up := &callee{calls: map[string]int{}, do: echo, slots: 4}
+	a, b := pair(t, up)
+	const each = 8 << 10 // and as much for the answer
+	var ids []exchange.ID
+	for range 8 {
+		resp, _ := call(t, a, request(b, "POST", "/x", randomBytes(each)))
+		ids = append(ids, resp.Exchange)
+		until(t, "the end is stored", func() bool {
+			row, err := a.db.Exchange(t.Context(), resp.Exchange, store.SideIngress)
+			return err == nil && row.State == exchange.StateSucceeded
+		})
+	}
+	a.stop()
+	a.most = 7 * each
+	a.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { a.m.Expire(ctx); close(done) }()
+	kept := func() int64 {
+		n, err := a.db.ResultBytes(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	until(t, "there is room", func() bool { return kept() <= a.most })
+	cancel()
+	<-done
+	if n := kept(); n < a.most-3*each {
+		t.Errorf("%d bytes of results are left, of %d that may be", n, a.most)
+	}
+	if _, err := a.m.Result(t.Context(), ids[0]); err == nil {
+		t.Error("the oldest result is still there")
+	}
+	if _, err := a.m.Result(t.Context(), ids[len(ids)-1]); err != nil {
+		t.Errorf("the newest result: %v", err)
+	}
+}
