@@ -31,6 +31,7 @@ func TestRecordIsRead(t *testing.T) {
 		`8  <... fsync resumed>)            = 0`,
 		`7  <... pwrite64 resumed>, 2, 4096) = 1`,
 		`7  ftruncate(8</s/hoft.db>, 8192)  = 0`,
+		`7  fallocate(8</s/hoft.db>, FALLOC_FL_KEEP_SIZE, 8192, 4096) = 0`,
 		`7  pwrite64(8</s/hoft.db>, "zz", 2, 0) = -1 ENOSPC (No space left on device)`,
 		`7  --- SIGURG {si_signo=SIGURG} ---`,
 		`8  fsync(8</s/hoft.db>`+unfinished,
@@ -56,6 +57,7 @@ func TestRecordsThatTellTooLittleAreRefused(t *testing.T) {
 		{`7  pwrite64(9</s/hoft.db-wal>, "abc"..., 70, 0) = 70`, "does not match"},
 		{`7  pwrite64(9</s/hoft.db-wal>, "abc", 4, 0) = 4`, "3 of 4 bytes"},
 		{`7  pwritev(9</s/hoft.db-wal>, [{iov_base="a", iov_len=1}], 1, 0) = 1`, "not thought of"},
+		{`7  fallocate(8</s/hoft.db>, 0, 8192, 4096) = 0`, "keeps the length"},
 		{`7  <... fsync resumed>) = 0`, "did not begin"},
 		{`nothing of strace`, "not understood"},
 	} {
