@@ -16,40 +16,34 @@ type nncpKeys map[string]any
 
 var reNNCP = regexp.MustCompile(`(?m)^\s+(id|exchpub|exchprv|signpub|signprv|noisepub|noiseprv): ([A-Z2-7]+)$`)
 
-// nncp carries a file from one node to another through a folder: file, xfer, xfer, toss. It gives the best of two.
-func nncp(dir, body string) (best time.Duration, err error) {
+// nncp makes two nodes and gives what carries a file from one to the other through a folder: file, xfer, xfer, toss.
+func nncp(dir, body string) (carry func() (time.Duration, error), err error) {
 	for _, tool := range []string{"nncp-cfgnew", "nncp-file", "nncp-xfer", "nncp-toss"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	base := filepath.Join(dir, "nncp")
 	cfg, err := nncpNodes(base)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	shared := filepath.Join(base, "shared")
-	for range 2 {
-		best, err = better(best, func() (time.Duration, error) {
-			begin := time.Now()
-			for _, c := range [][]string{
-				{"nncp-file", "-cfg", cfg["a"], body, "b:"},
-				{"nncp-xfer", "-cfg", cfg["a"], "-mkdir", shared},
-				{"nncp-xfer", "-cfg", cfg["b"], "-mkdir", shared},
-				{"nncp-toss", "-cfg", cfg["b"]},
-			} {
-				if out, err := exec.Command(c[0], append([]string{"-quiet", "-noprogress"}, c[1:]...)...).CombinedOutput(); err != nil {
-					return 0, fmt.Errorf("%s: %w: %s", c[0], err, out)
-				}
+	return func() (time.Duration, error) {
+		begin := time.Now()
+		for _, c := range [][]string{
+			{"nncp-file", "-cfg", cfg["a"], body, "b:"},
+			{"nncp-xfer", "-cfg", cfg["a"], "-mkdir", shared},
+			{"nncp-xfer", "-cfg", cfg["b"], "-mkdir", shared},
+			{"nncp-toss", "-cfg", cfg["b"]},
+		} {
+			if out, err := exec.Command(c[0], append([]string{"-quiet", "-noprogress"}, c[1:]...)...).CombinedOutput(); err != nil {
+				return 0, fmt.Errorf("%s: %w: %s", c[0], err, out)
 			}
-			took := time.Since(begin)
-			return took, nncpArrived(filepath.Join(base, "b", "incoming"), body)
-		})
-		if err != nil {
-			return 0, err
 		}
-	}
-	return best, nil
+		took := time.Since(begin)
+		return took, nncpArrived(filepath.Join(base, "b", "incoming"), body)
+	}, nil
 }
 
 // nncpArrived checks that the file came whole, and removes it.
