@@ -208,11 +208,12 @@ func (c *call) checkOutcome(row store.Exchange) {
 	}
 }
 
-// noteUnsaved notes what a process that ends leaves on its disk of a call whose answer it has given.
-func (c *call) noteUnsaved(disk *folder) {
+// noteUnsaved notes that the answer of a call is not on the disk when the process that gave it ends, or (its other copy goes)
+// the callees' side loses its state: then the caller may still get it out of memory.
+func (c *call) noteUnsaved(disk *folder, yet bool) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	if row, err := disk.Exchange(context.Background(), c.req.Exchange, store.SideIngress); c.whole && err == nil && row.State == store.StateRunning {
+	if row, err := disk.Exchange(context.Background(), c.req.Exchange, store.SideIngress); (c.whole || yet) && err == nil && row.State == store.StateRunning {
 		c.unsaved = true
 	}
 }

@@ -158,7 +158,7 @@ func (p *proc) crash() {
 	}
 	for _, c := range w.calls {
 		if c.proc == p {
-			c.noteUnsaved(disk)
+			c.noteUnsaved(disk, false)
 			c.letGo()
 		}
 	}

@@ -143,6 +143,18 @@ func TestSeedsThatFailedSince(t *testing.T) {
 	}
 }
 
+// failedSending are seeds that showed one since data is sent too.
+var failedSending = []uint64{300308}
+
+func TestSeedsThatFailedSending(t *testing.T) {
+	for _, seed := range failedSending {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			check(t, Run(t, NewPlan(seed)))
+		})
+	}
+}
+
 func check(t *testing.T, r Report) {
 	t.Helper()
 	if v := r.Violation; v != nil {

@@ -101,6 +101,11 @@ func (s *site) lose() {
 	w.trace.say(w, "%s loses its state", s.name)
 	w.report.Disasters++
 	s.stopAll()
+	for _, c := range w.calls {
+		if p := c.site.main(); c.peer == s && p != nil {
+			c.noteUnsaved(p.folder, true) // there may be an answer in memory that a full disk does not take
+		}
+	}
 	s.history.lost++
 	s.disk, s.copy = newFolder(), nil
 	if w.plan.LoseClock {
