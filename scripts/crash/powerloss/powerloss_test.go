@@ -224,3 +224,30 @@ func TestNamesOfChunkFiles(t *testing.T) {
 		t.Errorf("the file that was not synced is whole in %d images", n)
 	}
 }
+
+// TestSyncOfAWriteThatAProcessDiedIn: the next process syncs what its predecessor died in, and nobody knows how much of it that
+// is, until it is written again.
+func TestSyncOfAWriteThatAProcessDiedIn(t *testing.T) {
+	died := wal(0, "aaaa")
+	died.open = true
+	again := []event{died, walSync(1), wal(4, "bb"), walSync(3)}
+	for _, c := range []struct {
+		events []event
+		real   string
+		same   bool
+	}{
+		{again[:2], "aa", true}, {again[:2], "aaaaa", false}, {again, "aaaabb", true}, {again, "aaxxbb", true}, {again, "aaaaxb", false},
+		{append(again[:4:4], wal(0, "cccc"), walSync(5)), "ccccbb", true},
+		{append(again[:4:4], wal(0, "cccc"), walSync(5)), "aaccbb", false},
+		{[]event{died, wal(0, "cccc"), walSync(2)}, "cccc", true},
+		{[]event{died, wal(0, "cccc"), walSync(2)}, "aacc", false},
+	} {
+		d := blank()
+		if err := d.play(c.events, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := d["hoft.db-wal"].same([]byte(c.real)); (err == nil) != c.same {
+			t.Errorf("%d events leave %q: %v", len(c.events), c.real, err)
+		}
+	}
+}
