@@ -8,7 +8,7 @@ import (
 
 // Order lists the layers, lowest first. A package may import what stands before it, never what stands after.
 var Order = []string{
-	"pkg/planted", "pkg/config", "pkg/guard", "pkg/identity", "pkg/frame", "pkg/seal", "pkg/chunk", "pkg/pipe", "pkg/link", "pkg/bulk", "pkg/store", "pkg/node",
+	"pkg/planted", "pkg/prealloc", "pkg/config", "pkg/guard", "pkg/identity", "pkg/frame", "pkg/seal", "pkg/chunk", "pkg/pipe", "pkg/link", "pkg/bulk", "pkg/store", "pkg/node",
 	"pkg/exchange", "pkg/datapipe", "pkg/callback", "pkg/ingress", "pkg/egress", "pkg/dataapi", "pkg/admin", "pkg/site", "pkg/demo", "cmd",
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/prealloc"
 )
 
 // Content is an open file of the inbox: read at any place, closed by who opened it. Others may change or cut the
@@ -29,7 +30,7 @@ func (d *Dir) PutStream(ctx context.Context, n frame.Name, size int64, fill func
 		return wrap("put", n.String(), err)
 	}
 	err := d.publish(ctx, n, size, func(f *os.File) error {
-		preallocate(f, size)
+		prealloc.Range(f, 0, size)
 		return fillFile(f, size, fill)
 	})
 	if err == nil {
