@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 )
 
 // content is a part of the data of a map as http.ServeContent wants it. Only what is read is opened: a range that it knows
@@ -139,26 +140,8 @@ func (c *content) finish() error {
 
 // pump lets ServeContent's copying go by whole chunks, and holds back its refusals, which are no problem details.
 type pump struct {
-	http.ResponseWriter
-	src     *content
-	refused int // status of a refusal
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (p *pump) WriteHeader(status int) {
-	if status >= 400 {
-		p.refused = status
-		return
-	}
-	p.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements io.Writer.
-func (p *pump) Write(b []byte) (int, error) {
-	if p.refused != 0 {
-		return len(b), nil
-	}
-	return p.ResponseWriter.Write(b)
+	httpproblem.Holding
+	src *content
 }
 
 // ReadFrom implements io.ReaderFrom.

@@ -13,6 +13,7 @@ import (
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
+	"github.com/hoft/hoft/pkg/exchange/httpproblem"
 )
 
 // get reads data by its map.
@@ -110,13 +111,13 @@ func (c *call) read(m *chunk.Map) *exchange.Problem {
 		r = r.Clone(r.Context())
 		r.Method = http.MethodGet
 	}
-	out := &pump{ResponseWriter: c.w, src: src}
+	out := &pump{Holding: httpproblem.Holding{ResponseWriter: c.w}, src: src}
 	http.ServeContent(out, r, "", time.Time{}, src)
 	switch {
-	case out.refused == http.StatusRequestedRangeNotSatisfiable:
+	case out.Refused == http.StatusRequestedRangeNotSatisfiable:
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", all.len))
 		return exchange.Problemf(exchange.CodeRange, "the data has %d bytes", all.len)
-	case out.refused != 0:
+	case out.Refused != 0:
 		return exchange.Problemf(exchange.CodePrecondition, "If-Match or If-None-Match is not fulfilled")
 	}
 	if err := src.finish(); err != nil && c.r.Context().Err() == nil {

@@ -61,14 +61,14 @@ func (s *Server) replayPart(w http.ResponseWriter, r *http.Request, state *excha
 	body := &answerReader{open: func() (*exchange.Response, error) { return s.caller.Result(r.Context(), state.ID) }, now: resp, size: state.ResBytes}
 	defer body.Close()
 	extendWrite(w)
-	out := &part{ResponseWriter: w}
+	out := &part{httpproblem.Holding{ResponseWriter: w}}
 	http.ServeContent(out, r, "", modified, body)
 	if body.err != nil {
 		reset(r)
 		panic(http.ErrAbortHandler)
 	}
-	if out.refused != 0 {
-		s.refusePart(w, state, out.refused)
+	if out.Refused != 0 {
+		s.refusePart(w, state, out.Refused)
 	}
 }
 
@@ -88,27 +88,14 @@ func (s *Server) refusePart(w http.ResponseWriter, state *exchange.State, status
 }
 
 // part gives the caller time for every piece, and holds refusals back.
-type part struct {
-	http.ResponseWriter
-	refused int // status; 0: none
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (e *part) WriteHeader(status int) {
-	if status >= 400 {
-		e.refused = status
-		return
-	}
-	e.ResponseWriter.WriteHeader(status)
-}
+type part struct{ httpproblem.Holding }
 
 // Write implements io.Writer.
-func (e *part) Write(p []byte) (int, error) {
-	if e.refused != 0 {
-		return len(p), nil
+func (p *part) Write(b []byte) (int, error) {
+	if p.Refused == 0 {
+		extendWrite(p.ResponseWriter)
 	}
-	extendWrite(e.ResponseWriter)
-	return e.ResponseWriter.Write(p)
+	return p.Holding.Write(b)
 }
 
 // answerReader reads a stored body from any place: to go back it opens the answer again.
