@@ -50,18 +50,24 @@ func TestDeadlinePassesBeforeTheRequestIsWritten(t *testing.T) {
 	})
 }
 
+// moved starts two sites; what the callers' side writes is moved to the other, while nobody stops that.
+func moved(t *testing.T) (up *callee, a, b *host, stopped *atomic.Bool) {
+	up = &callee{calls: map[string]int{}, slots: 4, do: echo}
+	a, b = apart(t, up)
+	b.in = pipe.NewMemFolder(nil)
+	stopped = new(atomic.Bool)
+	end := make(chan struct{})
+	go move(a.out, b.in, stopped, end)
+	a.start()
+	b.start()
+	t.Cleanup(func() { close(end); a.stop(); b.stop() })
+	return up, a, b, stopped
+}
+
 // A request that lay in the pipe beyond its deadline is not begun, whatever the clocks of the two sites say.
 func TestDeadlinePassesInThePipe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
-		a, b := apart(t, up)
-		b.in = pipe.NewMemFolder(nil)
-		var stopped atomic.Bool
-		end := make(chan struct{})
-		go move(a.out, b.in, &stopped, end)
-		a.start()
-		b.start()
-		defer func() { close(end); a.stop(); b.stop() }()
+		up, a, b, stopped := moved(t)
 		r := request(b, "POST", "/in-time", []byte("x"))
 		r.Deadline = time.Now().Add(time.Minute)
 		call(t, a, r)
@@ -86,15 +92,7 @@ func TestDeadlinePassesInThePipe(t *testing.T) {
 // repeated or not: what comes after the start shows how long it lay there.
 func TestDeadlinePassesWhileTheCalleesSideIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
-		a, b := apart(t, up)
-		b.in = pipe.NewMemFolder(nil)
-		var stopped atomic.Bool
-		end := make(chan struct{})
-		go move(a.out, b.in, &stopped, end)
-		a.start()
-		b.start()
-		defer func() { close(end); a.stop(); b.stop() }()
+		up, a, b, _ := moved(t)
 		call(t, a, request(b, "POST", "/before", []byte("x")))
 		b.stop()
 
@@ -125,15 +123,7 @@ func TestDeadlinePassesWhileTheCalleesSideIsDown(t *testing.T) {
 // A cancellation that comes before its request ends it: the request that comes later is not made.
 func TestCancelOvertakesItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up := &callee{calls: map[string]int{}, slots: 4, do: echo}
-		a, b := apart(t, up)
-		b.in = pipe.NewMemFolder(nil)
-		var stopped atomic.Bool
-		end := make(chan struct{})
-		go move(a.out, b.in, &stopped, end)
-		a.start()
-		b.start()
-		defer func() { close(end); a.stop(); b.stop() }()
+		up, a, b, stopped := moved(t)
 		call(t, a, request(b, "POST", "/before", []byte("x")))
 
 		stopped.Store(true)
