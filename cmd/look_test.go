@@ -147,7 +147,7 @@ func (w *lookWorld) status(args ...string) *admin.Status {
 	return &st
 }
 
-// until asks for the status until it is as wanted.
+// until asks for the status until it is as wanted: what it tells of happens in the site, which tells no test of it.
 func (w *lookWorld) until(want func(*admin.Status) bool, args ...string) *admin.Status {
 	w.t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -253,7 +253,8 @@ func (w *lookWorld) copyFrames(folder, to string) (copies []string) {
 	return copies
 }
 
-// findRequest gives a copy of a frame that carries a request, and whose writing its sender has recorded.
+// findRequest gives a copy of a frame that carries a request, and whose writing its sender has recorded: both come some time
+// after the call was made.
 func (w *lookWorld) findRequest() (path string, f inspect.File) {
 	w.t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {

@@ -15,7 +15,7 @@ func TestSharedRunsOneAtATime(t *testing.T) {
 		var s shared[int]
 		var runs atomic.Int32
 		slow := func() (int, error) {
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute) // on the test's own clock: long enough for all to ask meanwhile
 			return int(runs.Add(1)), nil
 		}
 		var wg sync.WaitGroup

@@ -433,7 +433,7 @@ func TestSecretIsReadAgain(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("a changed file does not count")
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // a file is looked at once a second at most
 	}
 }
 

@@ -135,6 +135,7 @@ func TestBreaker(t *testing.T) {
 
 	e = open(t, config.Upstream{URL: s.url(), BreakerFailures: 1, BreakerPause: time.Millisecond})
 	fail(t, e, get("/"), exchange.CodeCalleeBroken)
+	// The breaker has a clock of its own, so its pause is waited for.
 	for end := time.Now().Add(time.Minute); state().State != "half-open"; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not tried again after its pause: %+v", state())
