@@ -1,5 +1,5 @@
-// Package httpproblem is what every listener says in the same way: problem details (RFC 9457), what their codes mean, and the
-// errors that net/http logs.
+// Package httpproblem is what every listener says in the same way: problem details (RFC 9457), what their codes mean, the
+// errors that net/http logs, and its refusals, which are held back for them.
 package httpproblem
 
 import (
