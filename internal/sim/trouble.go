@@ -76,6 +76,7 @@ func (p *proc) powerCut() {
 	w, s := p.w, p.site
 	p.crash()
 	if len(s.procs) > 0 {
+		s.answersGo()
 		s.disk = s.procs[0].folder
 		s.history.cloned++ // what this one did is gone
 		s.leftovers = true
@@ -101,17 +102,23 @@ func (s *site) lose() {
 	w.trace.say(w, "%s loses its state", s.name)
 	w.report.Disasters++
 	s.stopAll()
-	for _, c := range w.calls {
-		if p := c.site.main(); c.peer == s && p != nil {
-			c.noteUnsaved(p.folder, true) // there may be an answer in memory that a full disk does not take
-		}
-	}
+	s.answersGo()
 	s.history.lost++
 	s.disk, s.copy = newFolder(), nil
 	if w.plan.LoseClock {
 		s.clock.off += w.between(-w.plan.JumpMost-time.Hour, 0)
 	}
 	s.boot()
+}
+
+// answersGo notes which answers of this site may be in a caller's site's memory alone once this one's state goes: a full
+// disk there does not take them.
+func (s *site) answersGo() {
+	for _, c := range s.w.calls {
+		if p := c.site.main(); c.peer == s && p != nil {
+			c.noteUnsaved(p.folder, true)
+		}
+	}
 }
 
 // keepCopy copies the state folder while the process runs.
@@ -132,6 +139,7 @@ func (s *site) restore() {
 	w.trace.say(w, "%s is restored from an older copy", s.name)
 	w.report.Disasters++
 	s.stopAll()
+	s.answersGo()
 	s.history.restored++
 	s.disk, s.copy = s.copy, nil
 	s.doubt()
@@ -171,6 +179,7 @@ func (s *site) single() {
 			s.procs[1].crash()
 		}
 	}
+	s.answersGo()
 	s.history.cloned++ // what the other one did is gone from here on
 	s.disk = kept.folder
 	kept.crash()
