@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing/synctest"
 
 	"github.com/hoft/hoft/pkg/frame"
@@ -234,7 +235,7 @@ func (h watched) Recover(ctx context.Context, s *node.Step) error {
 // Deliver implements node.Handler.
 func (h watched) Deliver(s *node.Step, d *node.Delivery) *node.Keep {
 	p := h.p
-	own, _ := p.core.Link(d.Peer).Epoch()
+	own, _ := s.Link(d.Peer).Epoch()
 	key := received{d.Peer, own, d.PeerEpoch, d.ID}
 	row := p.rows[d.Peer]
 	if d.Tries == 1 && (p.taken[key] || row.PeerEpoch == d.PeerEpoch && row.Epoch == own && durable(row, d.ID)) {
@@ -266,7 +267,8 @@ func (h watched) PeerReset(s *node.Step, peer identity.ID) {
 // OwnReset implements node.Handler.
 func (h watched) OwnReset(s *node.Step, peer identity.ID) {
 	h.p.w.trace.say(h.p.w, "%s hears from %s that its own state was set back", h.p.site.name, h.p.w.byID(peer).name)
-	if own, _ := h.p.core.Link(peer).Epoch(); len(h.p.site.procs) > 1 {
+	another := func(q *proc) bool { return q != h.p }
+	if own, _ := s.Link(peer).Epoch(); slices.ContainsFunc(h.p.site.procs, another) { // this one may be starting yet
 		h.p.site.history.doubtful[peerEpoch{peer, own}] = true // the other copy may open the same
 	}
 	h.above.OwnReset(s, peer)
