@@ -145,12 +145,11 @@ func (p *sender) hold() error {
 
 // begin starts a run.
 func (p *sender) begin() error {
-	r := p.j.req
-	sealer, err := p.m.sealerFor(p.j.peer, r.Fresh)
+	sealer, err := p.m.sealerFor(p.j.peer, p.j.newly)
 	if err != nil {
 		return err
 	}
-	p.ship = newShipper(p.ctx, p.m, sealer, p.m.cutting(p.j.peer, p.compress, r.Fixed), p.j.peer, p.j.id, p.size, -1)
+	p.ship = newShipper(p.ctx, p.m, sealer, p.m.cutting(p.j.peer, p.compress, p.j.fixed), p.j.peer, p.j.id, p.size, -1)
 	p.ship.owner, p.ship.attempt, p.ship.must = answerOwner(p.j.id), p.j.attempt(), true
 	return nil
 }

@@ -227,7 +227,7 @@ func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, x ID, names []chu
 			}
 			m.finishIfComplete(s, c)
 		case j.state == jobBody && j.complete():
-			m.begin(s, j, false)
+			m.begin(s, j)
 		}
 	}
 }
@@ -246,7 +246,7 @@ func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, _ []chunk.Na
 	case j.state == jobCalling:
 		m.endMending(id) // the call fails where its body ends
 	case j.state != jobBody:
-	case j.req == nil: // it is answered when it comes
+	case !j.came: // it is answered when it comes
 		m.dropRequest(s, peer, id, p)
 	default:
 		m.refuse(s, peer, id, j.attempt(), p, j.arrived)

@@ -117,11 +117,8 @@ func (m *Manager) outlived(ctx context.Context, now time.Time) ([]store.Exchange
 
 // sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it.
 func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
-	for _, j := range inOrder(m.jobs) {
-		if j.state != jobBody || now.Sub(j.arrived) < m.cfg.Remember {
-			continue
-		}
-		if j.req == nil {
+	for _, j := range m.jobsWhere(func(j *job) bool { return j.state == jobBody && now.Sub(j.arrived) >= m.cfg.Remember }) {
+		if !j.came {
 			m.dropParts(s, j)
 			continue
 		}
@@ -134,7 +131,7 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 // dropParts forgets what came of a request.
 func (m *Manager) dropParts(s *node.Step, j *job) {
 	delete(m.jobs, j.id)
-	m.dropBody(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	m.dropBody(s, j.peer, j.id, requestOwner(j.id), j.parcel())
 	s.Store().DropInboxExchange(j.id, -1)
 }
 

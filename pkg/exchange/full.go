@@ -52,7 +52,7 @@ func (m *Manager) ChunksRefused(s *node.Step, peer identity.ID, id ID, full bool
 	case j != nil && j.state == jobCalling:
 		m.endMending(id)
 	case j != nil && j.state != jobBody:
-	case j != nil && j.req != nil:
+	case j != nil && j.came:
 		m.refuse(s, peer, id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 	default:

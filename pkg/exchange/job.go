@@ -1,9 +1,12 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
+	"unique"
 
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
@@ -23,42 +26,77 @@ const (
 	jobCalling                 // intent is durable; the call runs
 )
 
-// job is one unfinished exchange at the callees' side. It belongs to the loop.
+// job is one unfinished exchange at the callees' side. It belongs to the loop. Very many may wait, so it holds what is
+// needed to decide about it; the request itself lies in the store until the call is made.
 type job struct {
-	id      ID
-	peer    identity.ID
-	req     *reqData // nil while only parts of the body came
-	inline  []byte
-	inbound        // of the body, where it comes in parts
-	window  window // of the answer's body
+	id   ID
+	peer identity.ID
+	ask
+	body    *inbound // where it comes in parts; nil: none has come
 	state   jobState
-	try     int // of this site, under the request's attempt
+	stored  bool  // its row is written, and its request is kept
+	held    int64 // what the peer is charged for it
+	try     int   // of this site, under the request's attempt
 	arrived time.Time
-	called  time.Time
 	due
-	stop  context.CancelFunc // ends the call
-	begun bool               // a part of the answer was sent
-	over  bool               // concluded, not yet durably
-	again *reqData           // a higher attempt of the request that came during the call
-	told  bool
+	before, after *job     // in the queue
+	fresh         *request // as it came, until it is stored; nil: it is read again
+	*run                   // nil unless it is jobCalling
+}
+
+// ask is what is needed of a request while it waits.
+type ask struct {
+	came         bool // false while only parts of the body came
+	repeat       bool // it may be made again
+	plain        bool
+	newly, fixed bool // reqData.Fresh, reqData.Fixed
+	upstream     string
+	sending      int   // reqData.Attempt
+	parts        int64 // bytes of its body that come in parts
+	win          int64
+}
+
+// request is one as it came.
+type request struct {
+	*reqData
+	inline []byte
+}
+
+// run is a call under way.
+type run struct {
+	called time.Time
+	window window             // of the answer's body
+	stop   context.CancelFunc // ends the call
+	begun  bool               // a part of the answer was sent
+	over   bool               // concluded, not yet durably
+	again  *reqData           // a higher attempt of the request that came during the call
+	told   bool
 	// canceled says that the caller gave it up between intent and call.
 	canceled bool
 }
 
+// ended says that a job was concluded, but not yet durably.
+func (j *job) ended() bool { return j.run != nil && j.over }
+
 // attempt is the number that the response carries: higher for every new try.
-func (j *job) attempt() int {
-	n := 0
-	if j.req != nil {
-		n = j.req.Attempt
-	}
-	return n*attemptsPerRequest + j.try
-}
+func (j *job) attempt() int { return j.sending*attemptsPerRequest + j.try }
 
 func (j *job) complete() bool {
-	if j.req == nil {
-		return false
+	return j.came && (j.parts == 0 || j.body != nil && j.body.covers(j.parts))
+}
+
+// parcel is where parts of the job's body are noted.
+func (j *job) parcel() *inbound {
+	if j.body == nil {
+		j.body = &inbound{}
 	}
-	return j.req.Parts == 0 || j.covers(j.req.Parts)
+	return j.body
+}
+
+// askOf gives what is needed of a request while it waits.
+func (m *Manager) askOf(r *reqData) ask {
+	return ask{came: true, repeat: m.mayRepeat(r), plain: r.Plain, newly: r.Fresh, fixed: r.Fixed, upstream: unique.Make(r.Upstream).Value(),
+		sending: r.Attempt, parts: r.Parts, win: r.Win}
 }
 
 // onReq takes a request: admitted and complete, its intent is made durable with its receipt.
@@ -77,7 +115,7 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j != nil && j.req != nil {
+	if j != nil && j.came {
 		return m.askedAgain(s, j, r, inline), nil
 	}
 	if j == nil {
@@ -92,23 +130,22 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		}
 		j = &job{id: r.Exchange, peer: d.Peer, try: tries}
 	}
-	j.req, j.inline, j.arrived = r, inline, s.Now
-	j.window.open(r.Win)
+	j.ask, j.fresh, j.arrived = m.askOf(r), &request{r, inline}, s.Now
+	j.held += int64(len(inline))
 	j.due = dueOf(r, d.SentAt, d.Received)
 	j.learn(s.Link(d.Peer))
-	if p := m.admit(j); p != nil {
+	if p := m.admit(j, j.fresh); p != nil {
 		m.refuse(s, d.Peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 		return nil, nil
 	}
 	m.jobs[j.id] = j
-	keep := &node.Keep{Exchange: j.id, Size: int64(len(inline))}
-	if !j.complete() {
-		m.put(s, j, StageArrived)
-		return keep, nil
+	if j.complete() {
+		m.begin(s, j)
+	} else {
+		m.rest(s, j)
 	}
-	m.begin(s, j, true)
-	return keep, nil
+	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}, nil
 }
 
 // known deals with a request whose id this site has met before, or may have met (PROTOCOL "Epochs").
@@ -167,19 +204,23 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 // peer that was set back has forgotten what it had of the answer; one that thinks us so has dropped it. Both say so by
 // a higher attempt.
 func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
-	if r.Attempt <= j.req.Attempt {
+	a := m.askOf(r)
+	switch {
+	case r.Attempt <= j.sending:
 		return nil
-	}
-	if j.over {
+	case a.upstream != j.upstream || a.repeat != j.repeat || a.parts != j.parts || !m.more(s.Now, j.peer, 0, 0, int64(len(inline))):
+		m.mistake(j.peer) // another request under the same id, or one too many
+		return nil
+	case j.ended():
 		return m.askedAfter(s, j, r, inline)
-	}
-	if j.state != jobCalling {
-		j.req = r // nothing was answered yet
-	} else if !m.mayRepeat(r) && !j.begun {
+	case j.state != jobCalling:
+		j.ask = a // nothing was answered yet
+	case !m.mayRepeat(r) && !j.begun:
 		return nil // its answer has yet to begin, and will come whole
-	} else {
+	default:
 		j.again = r // when the present call has ended
 	}
+	j.held += int64(len(inline))
 	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 }
 
@@ -187,7 +228,7 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *n
 func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
 	switch {
 	case m.mayRepeat(r) && r.Parts == 0:
-		m.onceMore(s, &job{id: j.id, peer: j.peer, req: r, inline: inline, try: j.try, arrived: s.Now, due: j.due})
+		m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(r), fresh: &request{r, inline}, held: int64(len(inline)), try: j.try, arrived: s.Now, due: j.due})
 		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 	case m.mayRepeat(r) || j.begun:
 		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
@@ -197,10 +238,9 @@ func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *n
 
 // onceMore takes up a job of an exchange that had one before: its answer is a new one, with a window of its own.
 func (m *Manager) onceMore(s *node.Step, j *job) {
-	j.window.open(j.req.Win)
 	m.jobs[j.id] = j
 	m.put(s, j, StageArrived)
-	m.begin(s, j, false)
+	m.begin(s, j)
 }
 
 // answerLost is how a call ends that was made, and whose answer cannot be had any more.
@@ -213,52 +253,60 @@ func (m *Manager) mayRepeat(r *reqData) bool {
 }
 
 // admit asks the allow-list.
-func (m *Manager) admit(j *job) *Problem {
+func (m *Manager) admit(j *job, r *request) *Problem {
 	if m.cfg.Upstreams == nil {
 		return Problemf(CodeNoUpstream, "this site makes no calls")
 	}
-	return m.cfg.Upstreams.Admit(m.request(j))
+	return m.cfg.Upstreams.Admit(j.request(r))
 }
 
-func (m *Manager) request(j *job) *Request {
-	r := j.req
-	q := &Request{Exchange: j.id, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
+func (j *job) request(r *request) *Request {
+	return &Request{Exchange: j.id, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target, Scheme: r.Scheme, Host: r.Host,
 		Fields: r.Fields, Trailers: r.Trailers, Client: r.Client, Owner: r.Caller, Length: r.Length, Deadline: j.expires, Attempt: j.try,
-		Size: max(r.Parts, int64(len(j.inline)))}
-	return q
+		Size: r.size()}
 }
+
+// size is that of the body, in bytes.
+func (r *request) size() int64 { return max(r.Parts, int64(len(r.inline))) }
 
 // early says that a call must wait until the peer has met this run: if our state is an older copy, what it holds as
 // not begun may have been done, and only the peer can tell (PROTOCOL "At most once"). The same line tells how long what came
 // before it lay in the pipe, while this site did not run.
 func (m *Manager) early(s *node.Step, j *job) bool {
-	return !s.Link(j.peer).Met() && (!m.mayRepeat(j.req) || j.unclear())
+	return !s.Link(j.peer).Met() && (!j.repeat || j.unclear())
 }
 
 // PeerMet implements node.Handler: what waited for it begins.
 func (m *Manager) PeerMet(s *node.Step, peer identity.ID) {
-	for _, j := range inOrder(m.jobs) {
-		if j.peer == peer && j.state == jobEarly {
-			m.begin(s, j, false)
+	for _, j := range m.jobsWhere(func(j *job) bool { return j.peer == peer && j.state == jobEarly }) {
+		m.begin(s, j)
+	}
+}
+
+// jobsWhere gives the jobs of which something holds, oldest id first.
+func (m *Manager) jobsWhere(holds func(*job) bool) []*job {
+	var out []*job
+	for _, j := range m.jobs {
+		if holds(j) {
+			out = append(out, j)
 		}
 	}
+	slices.SortFunc(out, func(a, b *job) int { return bytes.Compare(a.id[:], b.id[:]) })
+	return out
 }
 
 // doubt ends what has not begun and must not be repeated, when this site was set back: it may have been done since, and
 // the rest of what came in part has come to the later life. Of what may be repeated, and of parts whose request has not
 // come, all is sent again where the peer still wants it; else nobody would ever tell of its end.
 func (m *Manager) doubt(s *node.Step, peer identity.ID) {
-	for _, j := range inOrder(m.jobs) {
-		if j.peer != peer || j.state != jobEarly && j.state != jobBody {
-			continue
-		}
+	for _, j := range m.jobsWhere(func(j *job) bool { return j.peer == peer && (j.state == jobEarly || j.state == jobBody) }) {
 		switch {
-		case j.req == nil:
+		case !j.came:
 			m.dropParts(s, j)
-		case m.mayRepeat(j.req) && j.try == 0:
+		case j.repeat && j.try == 0:
 			m.dropParts(s, j)
 			s.Store().PurgeExchange(j.id)
-		case !m.mayRepeat(j.req):
+		case !j.repeat:
 			p := Problemf(CodeUncertain, "the site was set back to an older state, after which it may have made the call")
 			m.refuse(s, peer, j.id, j.attempt(), p, j.arrived)
 			m.forget(s, j, p)
@@ -266,21 +314,26 @@ func (m *Manager) doubt(s *node.Step, peer identity.ID) {
 	}
 }
 
-// begin starts a complete job, or queues it until its upstream has a slot. fresh: it has no row yet.
-func (m *Manager) begin(s *node.Step, j *job, fresh bool) {
-	if m.early(s, j) {
+// begin starts a complete job, or queues it until its upstream has a slot.
+func (m *Manager) begin(s *node.Step, j *job) {
+	switch {
+	case m.early(s, j):
 		j.state = jobEarly
-		m.put(s, j, StageArrived)
+	case m.idle != nil || m.running[j.upstream] >= m.cfg.Upstreams.Slots(j.upstream):
+		m.enqueue(j)
+	default:
+		m.intend(s, j)
 		return
 	}
-	up := j.req.Upstream
-	if m.idle != nil || m.running[up] >= m.cfg.Upstreams.Slots(up) {
-		j.state = jobQueued
-		m.queued[up] = append(m.queued[up], j)
+	m.rest(s, j)
+}
+
+// rest has a job wait: its request is stored, and leaves the memory.
+func (m *Manager) rest(s *node.Step, j *job) {
+	if !j.stored {
 		m.put(s, j, StageArrived)
-		return
 	}
-	m.intend(s, j)
+	j.fresh = nil
 }
 
 // intend makes it durable that the callee is about to be called; only then it is called.
@@ -294,8 +347,9 @@ func (m *Manager) intend(s *node.Step, j *job) {
 	if j.try > 0 {
 		m.endOffer(s, j.peer, j.id, answerOwner(j.id)) // what an earlier try had to say is void
 	}
-	m.running[j.req.Upstream]++
-	j.state, j.called = jobCalling, s.Now
+	m.running[j.upstream]++
+	j.state, j.run = jobCalling, &run{called: s.Now}
+	j.window.open(j.win)
 	j.try++
 	m.put(s, j, StageCalling)
 	s.Hurry() // the callee is waiting to be called
@@ -326,18 +380,24 @@ func (m *Manager) intend(s *node.Step, j *job) {
 // overdue is how a job ends whose deadline has passed after some tries. Only before the first is it certain that nobody was
 // called.
 func (j *job) overdue(tries int) *Problem {
-	if tries > 0 || j.req.Attempt > 1 {
+	if tries > 0 || j.sending > 1 {
 		return Problemf(CodeUncertain, "the deadline passed before the call could be made again; the server may have acted on an earlier try")
 	}
 	return Problemf(CodeDeadline, "the deadline passed before the call was begun")
 }
 
-// put writes the job's row.
+// put writes the job's row; what changes of it where the request is no longer here.
 func (m *Manager) put(s *node.Step, j *job, stage string) {
-	r := j.req
+	r := j.fresh
+	if r == nil {
+		state := StateRunning
+		s.Store().PatchExchange(j.id, store.SideEgress, store.Patch{Stage: &stage, State: &state, Attempt: &j.try, Deadline: &j.expires})
+		return
+	}
+	j.stored = true
 	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
 		Caller: r.Client, Stage: stage, State: StateRunning, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Deadline: j.expires,
-		ReqBytes: max(r.Parts, int64(len(j.inline)))})
+		ReqBytes: r.size()})
 }
 
 // onRequestBody takes a part of a request's body; it may come before the request.
@@ -367,7 +427,7 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 	var size int64
 	if b.Map != nil {
 		var err error
-		if size, err = m.takeMap(s, j.peer, j.id, requestOwner(j.id), &j.inbound, b); err != nil {
+		if size, err = m.takeMap(s, j.peer, j.id, requestOwner(j.id), j.parcel(), b); err != nil {
 			return nil, err
 		}
 	} else {
@@ -378,18 +438,18 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		if b.Offset < 0 || b.Offset > maxOffset || len(plain) == 0 {
 			return nil, errOffset
 		}
-		if j.full(0) {
+		if j.parcel().full(0) {
 			return nil, errPieces
 		}
 		size = int64(len(plain))
-		j.add(b.Offset, size)
-		if j.size += size; !m.more(s.Now, d.Peer, 0, 0, size) {
+		j.body.add(b.Offset, size)
+		if j.held += size; !m.more(s.Now, d.Peer, 0, 0, size) {
 			m.crowded(s, j)
 			return nil, nil
 		}
 	}
 	if j.complete() {
-		m.begin(s, j, false)
+		m.begin(s, j)
 	}
 	return &node.Keep{Exchange: j.id, Offset: b.Offset, Size: size, Part: true}, nil
 }
@@ -405,7 +465,7 @@ func (m *Manager) tellSlow(s *node.Step) {
 	for len(m.slow) > 0 && !s.Now.Before(m.slow[0].at) {
 		j := m.slow[0].j
 		m.slow = m.slow[1:]
-		if m.jobs[j.id] != j || j.told {
+		if m.jobs[j.id] != j || j.run == nil || j.told {
 			continue
 		}
 		j.told = true

@@ -133,7 +133,7 @@ type Manager struct {
 	full     map[ID]time.Time  // since when there is no room for chunks of a body
 	uploads  map[ID]*upload    // under way, and not accepted yet
 	running  map[string]int    // calls under way, by upstream
-	queued   map[string][]*job // waiting for a slot, by upstream
+	queued   map[string]*line  // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
 	idle     chan struct{}     // not nil: no job is begun any more; closed when none runs
 	gone     map[ID]*Problem   // requests that ended before they came: what they get, nil for what their row says
@@ -184,7 +184,7 @@ func NewManager(cfg Config, loop Loop, r store.Reader) *Manager {
 		cfg.FullPatience = fullPatience
 	}
 	m := &Manager{cfg: cfg, loop: loop, store: r, calls: map[ID]*call{}, jobs: map[ID]*job{},
-		gone: map[ID]*Problem{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string][]*job{},
+		gone: map[ID]*Problem{}, shares: map[identity.ID]*shareOf{}, mistakes: map[identity.ID]uint64{}, running: map[string]int{}, queued: map[string]*line{},
 		watches: map[ID][]*Watch{}, claims: map[[32]byte]claim{}, flight: newFlight(), awaiting: map[ID]*inbound{}, mending: map[ID][]*mending{}, full: map[ID]time.Time{}, uploads: map[ID]*upload{}}
 	if cfg.Window <= 0 {
 		m.cfg.Window = firstWindow
@@ -314,7 +314,10 @@ func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
 		return
 	}
 	m.refuse(s, d.Peer, x, 0, p, time.Time{})
-	delete(m.jobs, x)
+	if j := m.jobs[x]; j != nil {
+		m.unqueue(j)
+		delete(m.jobs, x)
+	}
 }
 
 // Written implements node.Handler.

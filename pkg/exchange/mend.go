@@ -68,8 +68,8 @@ func (m *Manager) incoming(peer identity.ID, id ID) *inbound {
 	if c := m.calls[id]; c != nil && c.peer == peer {
 		return &c.inbound
 	}
-	if j := m.jobs[id]; j != nil && j.peer == peer && !j.over {
-		return &j.inbound
+	if j := m.jobs[id]; j != nil && j.peer == peer && !j.ended() {
+		return j.parcel()
 	}
 	return nil
 }

@@ -4,29 +4,32 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
-	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
 )
 
-// perform makes one call and sends back what comes of it. It runs beside the loop; j.req and j.inline
+// perform makes one call and sends back what comes of it. It runs beside the loop; j.ask and j.fresh
 // do not change any more.
 func (m *Manager) perform(ctx context.Context, j *job) {
-	r := m.request(j)
+	req, p := m.wanted(ctx, j)
+	if p != nil {
+		m.failed(ctx, j, p)
+		return
+	}
+	r := j.request(req)
 	switch {
-	case j.req.Parts > 0:
-		body := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: j.id, total: j.req.Parts,
+	case req.Parts > 0:
+		body := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: j.id, total: req.Parts,
 			mend: func(e *chunk.Entry) error { return m.mend(ctx, j.peer, j.id, e) }}
 		defer body.Close()
 		r.Body = body
-	case len(j.inline) > 0:
-		r.Body = bytes.NewReader(j.inline)
+	case len(req.inline) > 0:
+		r.Body = bytes.NewReader(req.inline)
 	}
 	resp, _, p := m.cfg.Upstreams.Do(ctx, r)
 	if p != nil {
@@ -36,6 +39,35 @@ func (m *Manager) perform(ctx context.Context, j *job) {
 	defer resp.Body.Close()
 	resp.Callee.Arrived, resp.Callee.Called = j.arrived, j.called
 	m.answer(ctx, j, resp)
+}
+
+// wanted gives the request of a job, from the store unless it came just now.
+func (m *Manager) wanted(ctx context.Context, j *job) (*request, *Problem) {
+	if j.fresh != nil {
+		return j.fresh, nil
+	}
+	r, err := m.keptRequest(ctx, j.id)
+	if err != nil && ctx.Err() == nil {
+		m.cfg.Log.Error().Stringer("exchange", j.id).Err(err).Msg("cannot read a stored request")
+	}
+	if err != nil {
+		return nil, Problemf(CodeStoreFailed, "the site of the server cannot read the request that it stored; the server was not called")
+	}
+	return r, m.admit(j, r) // what is allowed may have changed since it came
+}
+
+// keptRequest reads a request with its body: the one that came last, if it came more than once.
+func (m *Manager) keptRequest(ctx context.Context, id ID) (*request, error) {
+	row, err := m.store.InboxRequest(ctx, id, true)
+	if err != nil {
+		return nil, err
+	}
+	d, err := decode[reqData](row.Data)
+	if err != nil {
+		return nil, err
+	}
+	inline, err := plainOf(row)
+	return &request{d, inline}, err
 }
 
 // failed ends a job without a response. The problem's code says what is known: callee-refused,
@@ -145,7 +177,7 @@ func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *P
 	}
 	s.Store().PatchExchange(j.id, store.SideEgress, patch)
 	s.Store().DropInboxExchange(j.id, -1)
-	m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	m.letGo(s, j.peer, j.id, requestOwner(j.id), j.parcel())
 	if p != nil {
 		m.endOffer(s, j.peer, j.id, answerOwner(j.id))
 	}
@@ -169,40 +201,31 @@ func (m *Manager) repeat(s *node.Step, j *job) bool {
 		return false
 	}
 	m.release(s, j)
-	m.onceMore(s, &job{id: j.id, peer: j.peer, req: j.again, inline: j.inline, inbound: j.inbound, try: j.try, arrived: s.Now, due: j.due})
+	m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(j.again), stored: true, held: j.held, body: j.body, try: j.try, arrived: s.Now, due: j.due})
 	return true
 }
 
 // release frees the job's slot and starts the next that waits for it.
 func (m *Manager) release(s *node.Step, j *job) {
-	up := j.req.Upstream
+	up := j.upstream
 	m.running[up]--
 	if m.idle != nil {
 		m.noteIdle()
 		return
 	}
-	for len(m.queued[up]) > 0 && m.running[up] < m.cfg.Upstreams.Slots(up) {
-		m.intend(s, m.takeQueued(up, j.peer))
+	for m.running[up] < m.cfg.Upstreams.Slots(up) {
+		next := m.dequeue(up, j.peer)
+		if next == nil {
+			return
+		}
+		m.intend(s, next)
 	}
-	if len(m.queued[up]) == 0 {
-		delete(m.queued, up)
-	}
-}
-
-// takeQueued takes the next job that waits for an upstream: of another peer than the one that has just had its turn, if there
-// is one, so that a peer that asks for much does not hold up the others.
-func (m *Manager) takeQueued(up string, had identity.ID) *job {
-	q := m.queued[up]
-	i := max(slices.IndexFunc(q, func(x *job) bool { return x.peer != had }), 0)
-	next := q[i]
-	m.queued[up] = slices.Delete(q, i, i+1)
-	return next
 }
 
 // compressible says whether a response body may be compressed: not where the route says so, and not
 // where the answer sets a cookie, for such a body may hold a secret beside text of others.
 func compressible(j *job, fields Fields) bool {
-	if j.req.Plain {
+	if j.plain {
 		return false
 	}
 	for _, f := range fields {

@@ -134,27 +134,21 @@ func (m *Manager) recoverCall(e store.Exchange) {
 
 // recoverJob rebuilds a job from its row and its stored request.
 func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange) error {
-	j := &job{id: e.ID, peer: e.Peer, try: e.Attempt, arrived: e.Created}
+	j := &job{id: e.ID, peer: e.Peer, try: e.Attempt, arrived: e.Created, stored: true}
 	if e.Stage == StageCalling || e.Stage == StageAnswered {
 		j.state = jobCalling
 	}
-	rows, err := m.store.InboxExchange(ctx, e.ID)
-	if err != nil {
+	row, err := m.store.InboxRequest(ctx, e.ID, false)
+	if err == nil {
+		var r *reqData
+		if r, err = decode[reqData](row.Data); err == nil {
+			j.ask, j.due, j.held = m.askOf(r), dueOf(r, row.SentAt, row.Received), row.Size
+		}
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("recover exchange %s: %w", e.ID, err)
 	}
-	for _, r := range rows {
-		if r.Kind != frame.KindReq {
-			continue
-		}
-		if j.req, err = decode[reqData](r.Data); err != nil {
-			return fmt.Errorf("recover exchange %s: %w", e.ID, err)
-		}
-		j.due = dueOf(j.req, r.SentAt, r.Received)
-		if j.inline, err = plainOf(r); err != nil {
-			return fmt.Errorf("recover exchange %s: %w", e.ID, err)
-		}
-	}
-	if j.req == nil { // never so by our own doing; a site that cannot start would help nobody
+	if !j.came { // never so by our own doing; a site that cannot start would help nobody
 		m.cfg.Log.Error().Stringer("exchange", j.id).Msg("the stored request is missing; the exchange ends uncertain")
 		m.abandon(s, e, Problemf(CodeUncertain, "the far site has lost the request; the server may have acted"))
 		return nil
@@ -162,7 +156,6 @@ func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange
 	if !e.Deadline.IsZero() && (j.expires.IsZero() || e.Deadline.Before(j.expires)) {
 		j.expires = e.Deadline // more was known
 	}
-	j.window.open(j.req.Win)
 	m.jobs[j.id] = j
 	return nil
 }
@@ -198,8 +191,9 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 			j = &job{id: id, peer: r.Peer, arrived: r.Received}
 			m.jobs[id] = j
 		}
-		j.add(r.Offset, r.Size)
-		if err := m.recoverMap(s, &r, requestOwner(id), &j.inbound); err != nil {
+		j.parcel().add(r.Offset, r.Size)
+		j.held += r.Size
+		if err := m.recoverMap(s, &r, requestOwner(id), j.body); err != nil {
 			return fmt.Errorf("recover exchange %s: %w", id, err)
 		}
 	}
@@ -242,20 +236,31 @@ func (m *Manager) resume(s *node.Step) {
 	}
 	for _, j := range inOrder(m.jobs) {
 		switch {
-		case j.req == nil || !j.complete() && j.state != jobCalling:
+		case !j.came || !j.complete() && j.state != jobCalling:
 			continue // more is to come
-		case j.state != jobCalling || m.mayRepeat(j.req):
+		case j.state != jobCalling || j.repeat:
 			j.state = jobBody
-			if p := m.admit(j); p != nil {
+			if p := m.taken(j.upstream); p != nil {
 				m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 				m.forget(s, j, p)
 				continue
 			}
-			m.begin(s, j, false)
+			m.begin(s, j)
 		default:
 			p := Problemf(CodeUncertain, "the site stopped during the call; the server may have acted")
 			m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 			m.forget(s, j, p)
 		}
 	}
+}
+
+// taken says whether calls to an upstream are made here at all; the rest of the allow-list is asked when the call is made.
+func (m *Manager) taken(up string) *Problem {
+	switch {
+	case m.cfg.Upstreams == nil:
+		return Problemf(CodeNoUpstream, "this site makes no calls")
+	case m.cfg.Upstreams.Slots(up) == 0:
+		return Problemf(CodeNoUpstream, "there is no upstream %q here", up)
+	}
+	return nil
 }

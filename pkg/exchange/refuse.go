@@ -28,7 +28,7 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 		}
 		return nil
 	}
-	if j != nil && j.req != nil {
+	if j != nil && j.came {
 		// The caller waits for this word. Where the request has not come, it is given when it comes.
 		m.refuse(s, d.Peer, j.id, j.attempt(), Problemf(CodeCanceled, "canceled before the call was begun"), j.arrived)
 	}
@@ -44,7 +44,7 @@ func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID, p *Problem)
 		}
 		m.unqueue(j)
 		delete(m.jobs, id)
-		m.letGo(s, peer, id, requestOwner(id), &j.inbound)
+		m.letGo(s, peer, id, requestOwner(id), j.parcel())
 	} else if _, err := m.store.Exchange(context.Background(), id, store.SideEgress); err == nil || m.ours(id) {
 		return
 	}
@@ -62,19 +62,6 @@ func (m *Manager) dropRequest(s *node.Step, peer identity.ID, id ID, p *Problem)
 	s.Store().PutExchange(row)
 }
 
-func (m *Manager) unqueue(j *job) {
-	if j.state != jobQueued {
-		return
-	}
-	q := m.queued[j.req.Upstream]
-	for i := range q {
-		if q[i] == j {
-			m.queued[j.req.Upstream] = append(q[:i:i], q[i+1:]...)
-			return
-		}
-	}
-}
-
 // refuse answers a request with a problem of this site.
 func (m *Manager) refuse(s *node.Step, peer identity.ID, id ID, attempt int, p *Problem, arrived time.Time) {
 	msg, err := encode(frame.KindRes, link.PrioCall, id, &resData{Exchange: id, Attempt: attempt, Problem: &problemData{p.Code, p.Detail},
@@ -90,17 +77,20 @@ func (m *Manager) refuse(s *node.Step, peer identity.ID, id ID, attempt int, p *
 // forget ends a job that was answered without a call.
 func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 	delete(m.jobs, j.id)
-	m.letGo(s, j.peer, j.id, requestOwner(j.id), &j.inbound)
+	m.letGo(s, j.peer, j.id, requestOwner(j.id), j.parcel())
 	m.endAnswer(s, j.peer, j.id)
-	now, r := s.Now, j.req
-	state := StateFailed
+	stage, state, now := StageArrived, StateFailed, s.Now
 	if p.Code == CodeUncertain {
 		state = StateUncertain
 	}
-	s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
-		Caller: r.Client, Stage: StageArrived, State: state, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Problem: p.Code, Detail: p.Detail, Ended: now})
+	if r := j.fresh; r != nil {
+		s.Store().PutExchange(store.Exchange{ID: j.id, Side: store.SideEgress, Peer: j.peer, Upstream: r.Upstream, Method: r.Method, Target: r.Target,
+			Caller: r.Client, Stage: stage, State: state, Attempt: j.try, Oep: r.Oep, Created: j.arrived, Problem: p.Code, Detail: p.Detail, Ended: now})
+	} else {
+		s.Store().PatchExchange(j.id, store.SideEgress, store.Patch{Stage: &stage, State: &state, Attempt: &j.try, Problem: &p.Code, Detail: &p.Detail, Ended: &now})
+	}
 	s.Store().DropInboxExchange(j.id, -1)
-	if j.try == 0 && j.req.Attempt <= 1 && m.gone[j.id] == nil {
+	if j.try == 0 && j.sending <= 1 && m.gone[j.id] == nil {
 		m.void(s, j.peer, j.id, nil)
 	}
 }

@@ -67,7 +67,7 @@ func (m *Manager) recount(u *shareOf, peer identity.ID) {
 	u.jobs, u.pieces, u.bytes = 0, 0, 0
 	for _, j := range m.jobs {
 		if j.peer == peer {
-			u.jobs, u.pieces, u.bytes = u.jobs+1, u.pieces+len(j.names), u.bytes+j.size+int64(len(j.inline))
+			u.jobs, u.pieces, u.bytes = u.jobs+1, u.pieces+j.pieces(), u.bytes+j.held
 		}
 	}
 	for _, c := range m.calls {
@@ -82,6 +82,14 @@ func (m *Manager) tooMuch() *Problem {
 	return Problemf(CodeRate, "the other site holds as much unfinished for this one as it may have")
 }
 
+// pieces is how many chunks of its body are known.
+func (j *job) pieces() int {
+	if j.body == nil {
+		return 0
+	}
+	return len(j.body.names)
+}
+
 // mistake counts a message that no peer in its right mind sends.
 func (m *Manager) mistake(peer identity.ID) { m.mistakes[peer]++ }
 
@@ -89,7 +97,7 @@ func (m *Manager) mistake(peer identity.ID) { m.mistakes[peer]++ }
 func (m *Manager) crowded(s *node.Step, j *job) {
 	p := m.tooMuch()
 	m.mistake(j.peer)
-	if j.req != nil {
+	if j.came {
 		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 		return

@@ -88,7 +88,7 @@ func (m *Manager) onWin(s *node.Step, d *node.Delivery) error {
 		m.endOffer(s, d.Peer, w.Exchange, answerOwner(w.Exchange))
 		return nil
 	}
-	if j != nil && (w.Attempt == 0 || w.Attempt == j.attempt()) {
+	if j != nil && j.run != nil && (w.Attempt == 0 || w.Attempt == j.attempt()) {
 		j.window.raise(w.Offset)
 	}
 	return nil

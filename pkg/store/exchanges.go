@@ -120,6 +120,9 @@ func (p *Patch) statement() (query string, args []any) {
 	if p.ResBytes != nil {
 		add("res_bytes", *p.ResBytes)
 	}
+	if p.Deadline != nil {
+		add("deadline", toMilli(*p.Deadline))
+	}
 	if p.Ended != nil {
 		add("ended", toMilli(*p.Ended))
 		if p.Content != nil {

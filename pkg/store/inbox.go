@@ -22,7 +22,10 @@ const (
 	sqlInboxExchange = `SELECT ` + inColumns + `, body FROM inbox WHERE exchange = ? ORDER BY attempt, kind, "offset", n`
 	sqlInboxPart     = `SELECT ` + inColumns + `, body FROM inbox
  WHERE exchange = ? AND attempt = ? AND kind = 'body' AND "offset" = ? ORDER BY n LIMIT 1`
-	sqlInboxParts = `SELECT ` + inColumns + `, NULL FROM inbox INDEXED BY inbox_part WHERE part = 1
+	sqlInboxRequest = `SELECT ` + inColumns + `, body` + sqlOfRequest
+	sqlInboxHead    = `SELECT ` + inColumns + `, NULL` + sqlOfRequest
+	sqlOfRequest    = ` FROM inbox WHERE exchange = ? AND attempt = 0 AND kind = 'req' AND "offset" = 0 ORDER BY n DESC LIMIT 1`
+	sqlInboxParts   = `SELECT ` + inColumns + `, NULL FROM inbox INDEXED BY inbox_part WHERE part = 1
  AND NOT EXISTS (SELECT 1 FROM exchanges e WHERE e.id = inbox.exchange AND e.ended > 0) ORDER BY exchange, attempt, "offset", n`
 	sqlInboxFailed = `SELECT count(*) FROM inbox WHERE peer = ? AND state = 2`
 )
@@ -78,6 +81,22 @@ func (r *reader) InboxPart(ctx context.Context, exchange [16]byte, attempt int, 
 	}
 	if len(rows) == 0 {
 		return In{}, fmt.Errorf("store: body part at %d: %w", offset, ErrNotFound)
+	}
+	return rows[0], nil
+}
+
+// InboxRequest gives the newest request of an exchange, or ErrNotFound.
+func (r *reader) InboxRequest(ctx context.Context, exchange [16]byte, body bool) (In, error) {
+	query := sqlInboxHead
+	if body {
+		query = sqlInboxRequest
+	}
+	rows, err := r.inRows(ctx, query, exchange[:])
+	if err != nil {
+		return In{}, err
+	}
+	if len(rows) == 0 {
+		return In{}, fmt.Errorf("store: request: %w", ErrNotFound)
 	}
 	return rows[0], nil
 }

@@ -47,6 +47,9 @@ func (s *memState) patchExchange(o *patchExchange, ended *[]exKey) {
 	if p.Stages != nil {
 		x.Stages = storedBytes(p.Stages)
 	}
+	if p.Deadline != nil {
+		x.Deadline = stored(*p.Deadline)
+	}
 	if p.Ended != nil {
 		x.Ended = stored(*p.Ended)
 	}

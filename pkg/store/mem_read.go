@@ -187,6 +187,29 @@ func (m *Mem) InboxPart(ctx context.Context, exchange [16]byte, attempt int, off
 	return copyIn(found), nil
 }
 
+// InboxRequest implements Reader.
+func (m *Mem) InboxRequest(ctx context.Context, exchange [16]byte, body bool) (In, error) {
+	var found *memIn
+	err := m.read(ctx, func(s *memState) {
+		for _, x := range s.inOfExchange(exchange) {
+			if x.Kind == frame.KindReq && x.Attempt == 0 && x.Offset == 0 {
+				found = x
+			}
+		}
+	})
+	if err != nil {
+		return In{}, err
+	}
+	if found == nil {
+		return In{}, fmt.Errorf("store: request: %w", ErrNotFound)
+	}
+	i := copyIn(found)
+	if !body {
+		i.Body = nil
+	}
+	return i, nil
+}
+
 // InboxParts implements Reader.
 func (m *Mem) InboxParts(ctx context.Context) (out []In, err error) {
 	var rows []*memIn

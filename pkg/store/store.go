@@ -188,6 +188,7 @@ type Patch struct {
 	Problem, Detail *string
 	ReqBytes        *int64
 	ResBytes        *int64
+	Deadline        *time.Time
 	Ended           *time.Time
 	// Content, with Ended, is the bytes stored for the exchange (received messages and kept sent ones) as
 	// the caller knows them, and says that none of its inbox rows is a Part any more: the store then need
@@ -243,6 +244,9 @@ type Reader interface {
 	InboxExchange(ctx context.Context, exchange [16]byte) ([]In, error)
 	// InboxPart gives the body part of an exchange and attempt that starts at offset, or ErrNotFound.
 	InboxPart(ctx context.Context, exchange [16]byte, attempt int, offset int64) (In, error)
+	// InboxRequest gives the request of an exchange (kind req, attempt 0, offset 0), the newest if there are several, or
+	// ErrNotFound. Without body its Body is nil, and costs nothing.
+	InboxRequest(ctx context.Context, exchange [16]byte, body bool) (In, error)
 	// InboxParts gives the rows with Part of exchanges that have not ended or are not known yet, without
 	// the bytes (Body is nil, everything else is set), ordered by exchange, attempt, offset: what a
 	// restart needs to know what has come.

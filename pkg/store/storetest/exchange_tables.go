@@ -88,6 +88,20 @@ func testInboxExchange(t *testing.T, k *kit) {
 	rows, err = k.InboxExchange(ctx, [16]byte{})
 	k.equal("of no exchange", len(must(t, rows, err)), 0)
 
+	_, err = k.InboxRequest(ctx, exID(1), true)
+	wantErr(t, err, store.ErrNotFound)
+	first, again := in(7, frame.KindReq, exID(2)), in(8, frame.KindReq, exID(2))
+	first.Attempt, first.Offset, again.Attempt, again.Offset = 0, 0, 0, 0
+	k.commit(func(b *store.Batch) {
+		b.AddInbox(first)
+		b.AddInbox(again)
+	})
+	got, err = k.InboxRequest(ctx, exID(2), true)
+	k.equal("newest request", must(t, got, err), again)
+	again.Body = nil
+	got, err = k.InboxRequest(ctx, exID(2), false)
+	k.equal("its head", must(t, got, err), again)
+
 	k.commit(func(b *store.Batch) { b.DropInboxExchange(exID(1), 2) })
 	rows, err = k.InboxExchange(ctx, exID(1))
 	k.equal("lower attempts dropped", inIDs(must(t, rows, err)), []uint64{1})
@@ -154,11 +168,11 @@ func testPatch(t *testing.T, k *kit) {
 		b.PatchExchange(exID(1), store.SideIngress, store.Patch{})
 		b.PatchExchange(exID(1), store.SideIngress, store.Patch{Stage: ptr("calling"), Stages: []byte(`{"b":2}`)})
 		b.PatchExchange(exID(1), store.SideIngress, store.Patch{State: ptr("failed"), Attempt: ptr(2), Status: ptr(502),
-			Problem: ptr("outcome-uncertain"), Detail: ptr("x\x00y"), ReqBytes: ptr(int64(5)), ResBytes: ptr(int64(6)), Ended: ptr(at(7))})
+			Problem: ptr("outcome-uncertain"), Detail: ptr("x\x00y"), ReqBytes: ptr(int64(5)), ResBytes: ptr(int64(6)), Deadline: ptr(at(8)), Ended: ptr(at(7))})
 		b.PatchExchange(exID(9), store.SideIngress, store.Patch{Stage: ptr("calling")}) // unknown
 	})
 	e.Stage, e.Stages, e.State, e.Attempt, e.Status = "calling", []byte(`{"b":2}`), "failed", 2, 502
-	e.Problem, e.Detail, e.ReqBytes, e.ResBytes, e.Ended = "outcome-uncertain", "x\x00y", 5, 6, at(7)
+	e.Problem, e.Detail, e.ReqBytes, e.ResBytes, e.Deadline, e.Ended = "outcome-uncertain", "x\x00y", 5, 6, at(8), at(7)
 	got, err = k.Exchange(ctx, exID(1), store.SideIngress)
 	k.equal("as patched", must(t, got, err), e)
 	_, err = k.Exchange(ctx, exID(9), store.SideIngress)

@@ -138,6 +138,9 @@ func drawPatch(t *rapid.T) Change {
 	if rapid.Bool().Draw(t, "sets ended") {
 		p.Ended = ptr(pick(t, worldTimes))
 	}
+	if rapid.Bool().Draw(t, "sets deadline") {
+		p.Deadline = ptr(pick(t, worldTimes))
+	}
 	if rapid.Bool().Draw(t, "sets stage") {
 		p.Stage, p.Stages, p.Status = ptr(rapid.String().Draw(t, "stage")), data(t), ptr(rapid.Int().Draw(t, "status"))
 	}
@@ -216,6 +219,8 @@ func Dump(r store.Reader) map[string]any {
 		name := " " + identity.ID(id).String()
 		read("outbox"+name, func() (any, error) { return r.OutboxExchange(ctx, id) })
 		read("inbox"+name, func() (any, error) { return r.InboxExchange(ctx, id) })
+		read("request"+name, func() (any, error) { return r.InboxRequest(ctx, id, true) })
+		read("head"+name, func() (any, error) { return r.InboxRequest(ctx, id, false) })
 		read("part"+name, func() (any, error) { return r.InboxPart(ctx, id, 1, 1) })
 		read("ingress"+name, func() (any, error) { return r.Exchange(ctx, id, store.SideIngress) })
 		read("egress"+name, func() (any, error) { return r.Exchange(ctx, id, store.SideEgress) })
