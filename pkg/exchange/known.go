@@ -1,0 +1,113 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
+)
+
+// known deals with a request whose id this site has met before, or may have met (PROTOCOL "Epochs").
+//
+// A message comes once per epoch pair, so a request that was accepted in the present epoch and is sent
+// for the first time is new; only what is sent again, or dates from an older epoch, is looked up.
+//
+// tries is how often the call was made before; a new try has a higher number, so that no part of an old answer can be
+// taken for one of the new.
+func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, done bool) {
+	p, gone := m.gone[r.Exchange]
+	switch {
+	case !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch:
+		return 0, false
+	case p != nil: // its row, if it has one, may not be committed yet
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, p, s.Now)
+		return 0, true
+	}
+	delete(m.gone, r.Exchange)
+	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
+	refuse := func(p *Problem) (int, bool) {
+		// Under the number of the newest try: parts of its answer may have come to a peer that was set back since.
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+row.Attempt, p, s.Now)
+		m.endAnswer(s, d.Peer, r.Exchange)
+		return 0, true
+	}
+	switch {
+	case err == nil && row.Peer != d.Peer:
+		m.mistake(d.Peer)
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeInternal, "the id of the call is that of another site's"), s.Now)
+		return 0, true
+	case err == nil && row.State == StateCanceled:
+		p := Problemf(CodeCanceled, "canceled before it began")
+		if row.Problem != "" {
+			p = &Problem{Code: row.Problem, Detail: row.Detail}
+		}
+		return refuse(p)
+	case err == nil && (r.Parts > 0 || !m.mayRepeat(r)) && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
+		return refuse(Problemf(row.Problem, "%s", row.Detail)) // the word that was given holds: it may be on its way
+	case err == nil && row.Attempt == 0:
+		return 0, false // never begun
+	case err == nil && m.mayRepeat(r) && (r.Parts == 0 || row.Ended.IsZero()):
+		return row.Attempt, false // parts of its body that came before it were not kept
+	case err == nil:
+		return refuse(Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"))
+	case !errors.Is(err, store.ErrNotFound):
+		m.cfg.Log.Error().Stringer("exchange", r.Exchange).Err(err).Msg("cannot look up an exchange")
+	}
+	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && IDTime(r.Exchange).Before(m.horizon) {
+		return refuse(Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already"))
+	}
+	return 0, false
+}
+
+// askedAgain takes a request whose job is under way already: what it asks for will come, but under which number? A
+// peer that was set back has forgotten what it had of the answer; one that thinks us so has dropped it. Both say so by
+// a higher attempt.
+func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
+	a := m.askOf(r)
+	switch {
+	case r.Attempt <= j.sending:
+		return nil
+	case a.upstream != j.upstream || a.repeat != j.repeat || a.parts != j.parts || !m.more(s.Now, j.peer, 0, 0, int64(len(inline))):
+		m.mistake(j.peer) // another request under the same id, or one too many
+		return nil
+	case j.ended():
+		return m.askedAfter(s, j, r, inline)
+	case j.state != jobCalling:
+		j.ask = a // nothing was answered yet
+	case !m.mayRepeat(r) && !j.begun:
+		return nil // its answer has yet to begin, and will come whole
+	default:
+		j.again = r // when the present call has ended
+	}
+	j.held += int64(len(inline))
+	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
+}
+
+// askedAfter is askedAgain for a job that has been concluded, but not durably so.
+func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
+	switch {
+	case m.mayRepeat(r) && r.Parts == 0:
+		m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(r), fresh: &request{r, inline}, held: int64(len(inline)), try: j.try, arrived: s.Now, due: j.due})
+		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
+	case m.mayRepeat(r) || j.begun:
+		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+	}
+	return nil // its answer has just been sent, and will come whole
+}
+
+// onceMore takes up a job of an exchange that had one before: its answer is a new one, with a window of its own.
+func (m *Manager) onceMore(s *node.Step, j *job) {
+	m.jobs[j.id] = j
+	m.put(s, j, StageArrived)
+	m.begin(s, j)
+}
+
+// answerLost is how a call ends that was made, and whose answer cannot be had any more.
+func answerLost() *Problem {
+	return Problemf(CodeUncertain, "the call was made, and its answer was lost by the site that asked for it")
+}
+
+func (m *Manager) mayRepeat(r *reqData) bool {
+	return Repeatable(r.Method) || r.Keyed && m.cfg.Honoured(r.Upstream)
+}
