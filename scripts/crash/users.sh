@@ -66,8 +66,8 @@ find "$work"/b-in "$work"/a-in -type f -perm 600 -exec chmod 660 {} +
 
 # A site whose outbox it may not write, while it runs.
 since a
+chmod 0755 "$work"/a-out/* # before it changes hands: a tells what it finds once
 chown "${user[mover]}:${user[mover]}" "$work"/a-out/*
-chmod 0755 "$work"/a-out/*
 ok "a may not write in its outbox: calls wait" eventually 30 queued
 ok "a says so in its log, with user, group and mode" eventually 20 logged a "owned by .*${user[mover]}.*mode dg?rwxr-xr-x; hoft runs as .*${user[a]}"
 calm a "an outbox that is not writable"
