@@ -43,7 +43,7 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 			p = &Problem{Code: row.Problem, Detail: row.Detail}
 		}
 		return refuse(p)
-	case err == nil && (r.Parts > 0 || !m.mayRepeat(r)) && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
+	case err == nil && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
 		return refuse(Problemf(row.Problem, "%s", row.Detail)) // the word that was given holds: it may be on its way
 	case err == nil && row.Attempt == 0:
 		return 0, false // never begun
