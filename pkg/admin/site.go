@@ -128,7 +128,7 @@ func (s *Site) folders() (*Pipe, error) {
 	st := s.Pipe.Stats()
 	p := &Pipe{Outbox: s.Outbox, Inbox: s.Inbox, Mode: "poll", IntervalS: st.Poll.Seconds(), SettleS: st.Settle.Seconds(),
 		FreeBytes: st.FreeBytes, TotalBytes: st.TotalBytes, OwnFiles: st.OwnFiles, Tracked: st.Tracked, Waiting: st.Waiting, Stuck: st.Stuck,
-		Reappeared: st.Reappeared, Scans: st.Scans, Reported: st.Reported, Quarantined: st.Quarantined, Skipped: st.Skipped}
+		Reappeared: st.Reappeared, Scans: st.Scans, Reported: st.Reported, Quarantined: st.Quarantined, Cloned: st.Cloned, Skipped: st.Skipped}
 	if st.Watching && st.Notified {
 		p.Mode = "notify"
 	}

@@ -73,6 +73,7 @@ type Pipe struct {
 	Scans       uint64              `json:"scans"`
 	Reported    uint64              `json:"reported"`
 	Quarantined uint64              `json:"quarantined"`
+	Cloned      uint64              `json:"cloned"` // packs that entered or left the pipe as clones
 	Skipped     map[pipe.Reason]int `json:"skipped,omitempty"`
 	ScanError   string              `json:"scan_error,omitempty"`
 }

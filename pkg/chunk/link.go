@@ -77,8 +77,21 @@ func (s *Store) growing(id int64) (size int64, yes bool) {
 	return s.sizes[id], yes
 }
 
+// Spare gives a path beside the store's files at which there is nothing; false: there are no paths. What is left there goes with
+// the next start.
+func (s *Store) Spare() (path string, ok bool) {
+	d, ok := s.d.(placed)
+	if !ok {
+		return "", false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	return d.path(s.next - 1), true
+}
+
 // Adopt makes a file that holds just these records, in this order, one of the store. move is given the path that it must
-// be moved to; with an error of it nothing has changed. Whoever calls has verified the records, and nobody may write to
+// be moved or cloned to; with an error of it nothing has changed. move has verified the records, and nobody may write to
 // the file any more. It is durable after Sync.
 func (s *Store) Adopt(recs []Record, move func(path string) error) error {
 	d, ok := s.d.(placed)

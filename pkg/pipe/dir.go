@@ -22,6 +22,7 @@ type Dir struct {
 
 	scanMu sync.Mutex // orders scans and removals: a scan must not take a file for new that is just being removed
 	space  spaceGuard
+	clones cloner
 	notify notifyState
 }
 
@@ -38,6 +39,7 @@ func OpenDir(o Options) (*Dir, error) {
 		return nil, errors.New("pipe: outbox and inbox must both be set")
 	}
 	d := &Dir{desk: newDesk(o)}
+	d.clones.clone = CloneFile
 	d.places()
 	if err := d.prepare(); err != nil {
 		d.Close()
@@ -158,6 +160,7 @@ func (d *Dir) Run(ctx context.Context) error {
 func (d *Dir) Stats() Stats {
 	st := d.stats()
 	st.Watching, st.Notified = d.notify.get()
+	st.Cloned = d.clones.count.Load()
 	st.FreeBytes, st.TotalBytes = d.space.last()
 	return st
 }

@@ -78,6 +78,7 @@ type Stats struct {
 	Scans       uint64
 	Reported    uint64 // files handed out by scans, since start
 	Quarantined uint64 // files put into quarantine, since start
+	Cloned      uint64 // files that entered or left the pipe as a clone, since start
 
 	Settle   time.Duration // as learned
 	Poll     time.Duration // the poll interval now

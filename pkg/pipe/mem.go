@@ -167,6 +167,7 @@ type Mem struct {
 	desk
 	out, in *MemFolder
 	beside  *MemFolder // where the paths of Link and TakeOver lie; nil: nowhere
+	clones  bool
 
 	scanMu sync.Mutex
 	quarMu sync.Mutex

@@ -2,12 +2,16 @@ package pipe_test
 
 import (
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/pipe/pipetest"
 )
+
+// takesAll takes over whatever it is.
+func takesAll(io.ReaderAt) error { return nil }
 
 // memWorld is a pipe in memory with a folder beside it.
 type memWorld struct {
@@ -30,17 +34,17 @@ func TestMemLink(t *testing.T) {
 	w := openMem(t, true)
 	w.beside.WriteFile("src", []byte("records"))
 	name := pipetest.PackName(pipetest.B, pipetest.A, 1)
-	must(t, w.Link(name, 7, "src"))
+	must(t, w.Link(t.Context(), name, 7, "src"))
 	if data, ok := w.out.ReadFile(pipetest.Path(name)); !ok || string(data) != "records" {
 		t.Errorf("published: %q", data)
 	}
-	if err := w.Link(name, 7, "src"); !errors.Is(err, pipe.ErrExists) {
+	if err := w.Link(t.Context(), name, 7, "src"); !errors.Is(err, pipe.ErrExists) {
 		t.Errorf("the name again: %v", err)
 	}
-	if err := w.Link(pipetest.PackName(pipetest.B, pipetest.A, 2), 8, "src"); !errors.Is(err, pipe.ErrNoLink) {
+	if err := w.Link(t.Context(), pipetest.PackName(pipetest.B, pipetest.A, 2), 8, "src"); !errors.Is(err, pipe.ErrNoLink) {
 		t.Errorf("another length: %v", err)
 	}
-	if err := w.Link(pipetest.PackName(pipetest.A, pipetest.B, 3), 7, "src"); !errors.Is(err, pipe.ErrForeign) {
+	if err := w.Link(t.Context(), pipetest.PackName(pipetest.A, pipetest.B, 3), 7, "src"); !errors.Is(err, pipe.ErrForeign) {
 		t.Errorf("a peer's name: %v", err)
 	}
 	w.out.Truncate(pipetest.Path(name), 3)
@@ -53,7 +57,7 @@ func TestMemLink(t *testing.T) {
 	}
 	shared := openMem(t, false)
 	shared.beside.WriteFile("src", []byte("records"))
-	if err := shared.Link(name, 7, "src"); !errors.Is(err, pipe.ErrNoLink) {
+	if err := shared.Link(t.Context(), name, 7, "src"); !errors.Is(err, pipe.ErrNoLink) {
 		t.Errorf("without pipe.private: %v", err)
 	}
 }
@@ -81,7 +85,7 @@ func TestMemTakeOver(t *testing.T) {
 			if c.after != nil {
 				c.after(w)
 			}
-			if err := w.TakeOver(files[0], content, "taken"); !errors.Is(err, c.want) {
+			if err := w.TakeOver(files[0], content, "taken", takesAll); !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v", err, c.want)
 			}
 			got, taken := w.beside.ReadFile("taken")

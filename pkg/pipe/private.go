@@ -1,8 +1,10 @@
 package pipe
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -10,28 +12,41 @@ import (
 	"github.com/hoft/hoft/pkg/planted"
 )
 
-// ErrNoLink says that a file cannot enter or leave the pipe by its name alone: it is on another file system, or not this
-// user's. Copy it.
-var ErrNoLink = errors.New("cannot be linked or moved: copy it")
+// ErrNoLink says that a file cannot enter or leave the pipe without a copy: it is on another file system, or not this
+// user's, or the file system knows no clones. Copy it.
+var ErrNoLink = errors.New("cannot be linked, moved or cloned: copy it")
 
 // writable are the bits of a mode by which others could write.
 const writable = 0o022
 
-// Link publishes a file of size bytes that lies at path, by a further name for it: nothing is copied, and neither may be
-// written to from now on. It needs Options.Private. Errors as of Put, and ErrNoLink.
-func (d *Dir) Link(n frame.Name, size int64, path string) error {
-	if err := d.admitSize(n, size); err != nil {
+// Shares says whether a file of size bytes may enter the outbox by Link, and leave the inbox by TakeOver, as far as is known;
+// false: asking is in vain.
+func (d *Dir) Shares(size int64) (out, in bool) {
+	large := size >= cloneLeast
+	return d.o.alone() == nil || large && d.clones.out.Load(), d.o.alone() == nil && !d.o.Keep || large && d.clones.in.Load()
+}
+
+// Link publishes a file of size bytes that lies at path without a copy: with Options.Private by a further name for it, and then
+// neither may be written to from now on; else as a clone, where TryClone found that the file system has them. Errors as of
+// Put, and ErrNoLink.
+func (d *Dir) Link(ctx context.Context, n frame.Name, size int64, path string) error {
+	err := d.admitSize(n, size)
+	if err == nil {
+		err = d.link(n, size, path)
+	}
+	if errors.Is(err, ErrNoLink) {
+		err = d.cloneInto(ctx, n, size, path)
+	}
+	if err != nil {
 		return wrap("link", n.String(), err)
 	}
-	if err := d.link(n, size, path); err != nil {
-		return wrap("link", n.String(), err)
-	}
-	d.own.add(n.Recipient, 1)
-	d.pace.busy()
 	return nil
 }
 
 func (d *Dir) link(n frame.Name, size int64, path string) error {
+	if err := d.o.alone(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoLink, err)
+	}
 	dst, err := d.outbox[n.Recipient].get(true)
 	if err != nil {
 		return err
@@ -54,23 +69,39 @@ func (d *Dir) link(n frame.Name, size int64, path string) error {
 	if err := setFileMode(src, d.o.FileMode); err != nil {
 		return err
 	}
-	return linkNew(path, dst, d.o.base(n))
+	if err := linkNew(path, dst, d.o.base(n)); err != nil {
+		return err
+	}
+	d.own.add(n.Recipient, 1)
+	d.pace.busy()
+	return nil
 }
 
-// TakeOver moves a file of the inbox to a path outside the pipe, where nothing may be yet. c is what Open gave of it, and
-// what the caller has read. It needs Options.Private. ErrNoLink: the file is left where it is, to be copied; ErrGone and
-// ErrChanged as of Remove.
-func (d *Dir) TakeOver(file File, c Content, to string) error {
-	if err := d.takeOver(file, c, to); err != nil {
+// TakeOver takes a file of the inbox to a path outside the pipe, where nothing may be yet, without a copy: with
+// Options.Private it moves it, else it makes a clone of it and leaves it to Remove. c is what Open gave of the file. whole
+// looks at what is taken, before it has moved or after it was cloned: with an error of whole, which is given back, nothing lies
+// at the path. ErrNoLink: nothing has happened, it is to be copied; ErrGone and ErrChanged as of Remove.
+func (d *Dir) TakeOver(file File, c Content, to string, whole func(io.ReaderAt) error) error {
+	open, ok := c.(*fileContent)
+	if !ok {
+		return wrap("take over", file.Name.String(), ErrNoLink)
+	}
+	err := d.takeOver(file, open, to, whole)
+	if errors.Is(err, ErrNoLink) {
+		err = d.cloneOut(open, to, whole)
+	}
+	if err != nil {
 		return wrap("take over", file.Name.String(), err)
 	}
 	return nil
 }
 
-func (d *Dir) takeOver(file File, c Content, to string) error {
-	open, ok := c.(*fileContent)
-	if !ok || d.o.Keep {
-		return ErrNoLink
+func (d *Dir) takeOver(file File, open *fileContent, to string, whole func(io.ReaderAt) error) error {
+	if err := d.o.alone(); err != nil || d.o.Keep {
+		return errors.Join(ErrNoLink, err)
+	}
+	if err := whole(open); err != nil {
+		return err
 	}
 	d.scanMu.Lock()
 	defer d.scanMu.Unlock()

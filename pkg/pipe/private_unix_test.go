@@ -42,7 +42,7 @@ func TestLink(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "pack")
 	must(t, os.WriteFile(src, []byte("records"), 0o600))
 	name := pipetest.PackName(pipetest.B, pipetest.A, 1)
-	must(t, d.Link(name, 7, src))
+	must(t, d.Link(t.Context(), name, 7, src))
 	own, err := d.ListOwn(pipetest.A)
 	must(t, err)
 	if len(own) != 1 || own[0].Name != name || own[0].Size != 7 {
@@ -56,17 +56,17 @@ func TestLink(t *testing.T) {
 	if !os.SameFile(a, b) || b.Mode().Perm() != 0o640 {
 		t.Errorf("not the same file, or its mode is %v", b.Mode())
 	}
-	if err := d.Link(name, 7, src); !errors.Is(err, pipe.ErrExists) {
+	if err := d.Link(t.Context(), name, 7, src); !errors.Is(err, pipe.ErrExists) {
 		t.Errorf("the name again: %v", err)
 	}
-	if err := d.Link(pipetest.PackName(pipetest.B, pipetest.A, 2), 8, src); !errors.Is(err, pipe.ErrNoLink) {
+	if err := d.Link(t.Context(), pipetest.PackName(pipetest.B, pipetest.A, 2), 8, src); !errors.Is(err, pipe.ErrNoLink) {
 		t.Errorf("another length: %v", err)
 	}
-	if err := d.Link(pipetest.PackName(pipetest.A, pipetest.B, 3), 7, src); !errors.Is(err, pipe.ErrForeign) {
+	if err := d.Link(t.Context(), pipetest.PackName(pipetest.A, pipetest.B, 3), 7, src); !errors.Is(err, pipe.ErrForeign) {
 		t.Errorf("a peer's name: %v", err)
 	}
 	must(t, os.Chmod(filepath.Dir(published), 0o770))
-	if err := d.Link(pipetest.PackName(pipetest.B, pipetest.A, 4), 7, src); !errors.Is(err, pipe.ErrNoLink) {
+	if err := d.Link(t.Context(), pipetest.PackName(pipetest.B, pipetest.A, 4), 7, src); !errors.Is(err, pipe.ErrNoLink) {
 		t.Errorf("a folder that was opened to others: %v", err)
 	}
 	there, err := d.RemoveOwn(name)
@@ -77,7 +77,7 @@ func TestLink(t *testing.T) {
 		t.Errorf("the source: %q, %v", data, err)
 	}
 	shared := openDir(t, options(t))
-	if err := shared.Link(name, 7, src); !errors.Is(err, pipe.ErrNoLink) {
+	if err := shared.Link(t.Context(), name, 7, src); !errors.Is(err, pipe.ErrNoLink) {
 		t.Errorf("without pipe.private: %v", err)
 	}
 }
@@ -125,7 +125,7 @@ func TestTakeOver(t *testing.T) {
 			if c.want == pipe.ErrExists {
 				must(t, os.WriteFile(to, []byte("mine"), 0o600))
 			}
-			if err := d.TakeOver(f, content, to); !errors.Is(err, c.want) {
+			if err := d.TakeOver(f, content, to, takesAll); !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v", err, c.want)
 			}
 			got, err := os.ReadFile(to)

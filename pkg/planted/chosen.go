@@ -19,4 +19,5 @@ var All = map[string]Defect{
 	"have_early":   HaveEarly,
 	"ship_early":   ShipEarly,
 	"linked_pack":  LinkedPack,
+	"adopt_unread": AdoptUnread,
 }

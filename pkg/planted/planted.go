@@ -36,4 +36,6 @@ const (
 	ShipEarly
 	// LinkedPack: a pack in the outbox is the chunk store's own file, which whoever has the outbox may change.
 	LinkedPack
+	// AdoptUnread: a pack is taken over from the pipe without being read.
+	AdoptUnread
 )

@@ -71,3 +71,19 @@ func (s *Site) boundResults(mc *exchange.Config) error {
 	mc.MaxBytes = min(mc.MaxBytes, st.MaxBytes/2)
 	return nil
 }
+
+// canClone says whether packs can enter the pipe as clones of files of the store, and has them do so then.
+func (s *Site) canClone() bool {
+	path, ok := s.chunks.Spare()
+	if !ok {
+		return false
+	}
+	err := s.pipe.TryClone(path)
+	switch {
+	case err != nil:
+		s.log.Debug().Err(err).Msg("packs cannot enter the outbox as clones")
+	case !s.cfg.Pipe.Private:
+		s.log.Info().Msg("outbox and state folder share blocks (reflink): packs are cloned instead of copied")
+	}
+	return err == nil
+}

@@ -201,13 +201,12 @@ func (s *Site) buildNode() error {
 	if err != nil {
 		return err
 	}
-	var links *node.Links
-	if cfg.Pipe.Private {
+	whole := s.canClone() || cfg.Pipe.Private
+	if whole {
 		packs.Apart = 1 << 20
-		links = &node.Links{Pipe: s.pipe, Chunks: s.chunks}
 	}
 	s.node = node.New(node.Options{Self: s.self.ID(), Peers: peers, Opener: opener, Pipe: s.pipe, Store: s.db,
-		Chunks: s.chunks, Links: links, Bulk: packs,
+		Chunks: s.chunks, Links: &node.Links{Pipe: s.pipe, Chunks: s.chunks}, Bulk: packs,
 		Log: s.log.With().Str("component", "node").Logger(),
 		Link: link.Config{Caps: exchange.Caps(true), AckDelay: cfg.Link.AckDelay, Heartbeat: cfg.Link.Heartbeat, InitialRTT: cfg.Link.InitialRTT,
 			MaxFiles: cfg.Pipe.MaxFiles, MaxFile: int64(cfg.Pipe.MaxFile), Pipe: strings.ToValidUTF8(cfg.Pipe.Outbox, "?"),
@@ -217,7 +216,7 @@ func (s *Site) buildNode() error {
 		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
 	mc.Share = exchange.Share{Jobs: cfg.Limits.PeerJobs, Bytes: int64(cfg.Limits.PeerStored)}
 	mc.Chunks, mc.Sealer, mc.Signed = s.chunks, s.chunkSealer, s.signed
-	if cfg.Pipe.Private {
+	if whole {
 		mc.Apart = func() exchange.Run { return s.chunks.Begin() }
 	}
 	if err := s.boundResults(&mc); err != nil {
