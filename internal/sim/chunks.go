@@ -79,7 +79,7 @@ func (r *shelfRun) Put(rec chunk.Record, ct []byte) error {
 	return r.Run.Put(rec, ct)
 }
 
-// Adopt takes a pack over by its name.
+// Adopt takes a pack over without a copy.
 func (s *shelf) Adopt(recs []chunk.Record, move func(path string) error) error {
 	if err := s.Chunks.Adopt(recs, move); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *shelf) Adopt(recs []chunk.Record, move func(path string) error) error {
 	return nil
 }
 
-// LinkAlone has a pack leave by its name.
+// LinkAlone has a pack leave without a copy.
 func (s *shelf) LinkAlone(ctx context.Context, recs []chunk.Record, link func(path string) error) (bool, error) {
 	done, err := s.Chunks.LinkAlone(ctx, recs, link)
 	if done && err == nil {

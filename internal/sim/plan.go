@@ -74,7 +74,8 @@ type Plan struct {
 	Flood         int    // small messages from site 0 to site 1
 	Chunks        bool   // long bodies travel as chunks in packs
 	Private       bool   // nobody but the sites writes in the folders: packs enter and leave the pipe by name
-	Apart         bool   // long bodies lie in files of their own, as they do where packs are linked
+	Shares        bool   // the file system of state and pipe shares blocks: packs enter and leave the pipe as clones
+	Apart         bool   // long bodies lie in files of their own, as they do where packs are linked or cloned
 	Signed        bool   // half of the links are signed and not encrypted
 	Data          int    // times that data is stored at a site and read at another
 	Sends         int    // times that stored data is sent to another site
@@ -87,6 +88,13 @@ type Plan struct {
 
 // NewPlan draws a plan from a seed.
 func NewPlan(seed uint64) Plan {
+	p := PlanOfSends(seed)
+	p.drawShares()
+	return p
+}
+
+// PlanOfSends is what a seed meant before packs were cloned.
+func PlanOfSends(seed uint64) Plan {
 	p := PlanOfReads(seed)
 	p.drawSends()
 	return p
@@ -160,6 +168,13 @@ func (p *Plan) drawSends() {
 	}
 	p.Sends, p.Nested = 3+r.IntN(20), r.IntN(3) == 0
 	p.Data, p.Evict = max(p.Data, 3+r.IntN(8)), p.Evict+r.IntN(4)
+}
+
+// drawShares lets half of the plans in which packs would be copied have them cloned. A source of its own, as above.
+func (p *Plan) drawShares() {
+	r := rand.New(rand.NewPCG(p.Seed, 0x636c6f6e))
+	p.Shares = p.Chunks && !p.Private && r.IntN(2) == 0
+	p.Apart = p.Apart || p.Shares
 }
 
 // drawPipe chooses how fast the pipe is, and with it how fast the rest of the world.

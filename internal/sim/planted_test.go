@@ -23,6 +23,7 @@ var noticed = map[planted.Defect][]string{
 	planted.HaveEarly:   {"have before sync", "outcome", "progress"},
 	planted.ShipEarly:   {"accepted before commit", "outcome", "progress"},
 	planted.LinkedPack:  {"chunk damaged", "outcome", "progress"},
+	planted.AdoptUnread: {"chunk damaged", "outcome", "progress"},
 }
 
 // TestPlanted has each defect in turn.

@@ -93,6 +93,9 @@ func (s *site) start(disk *folder) *proc {
 		p.shelf = &shelf{Chunks: disk.chunks, p: p}
 		opt.Chunks, cfg.Chunks, cfg.Sealer = p.shelf, p.shelf, p.sealerFor
 		p.pipe.Beside(disk.chunks.Folder())
+		if w.plan.Shares {
+			p.pipe.Clones()
+		}
 		p.links = &node.Links{Pipe: p.pipe, Chunks: p.shelf}
 	}
 	if w.plan.Apart {

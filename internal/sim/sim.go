@@ -40,7 +40,7 @@ type Report struct {
 	Files      int    // files that the sites wrote
 	Packs      int    // of them, packs of chunks
 	Shared     int    // of them, those with chunks of several bodies
-	Linked     int    // times that a pack entered or left the pipe by its name
+	Linked     int    // times that a pack entered or left the pipe by its name, or as a clone
 	Reads      int    // of stored data, at another site
 	Brought    int    // of them, those that got it while they waited
 	Taken      int    // times that another site took stored data that was sent to it, while somebody waited

@@ -23,6 +23,7 @@ var (
 	packs  = flag.Bool("sim.packs", false, "worlds with packs alone; the others are passed over")
 	copies = flag.Bool("sim.copies", false, "as seeds were played before packs were linked, links signed and data stored")
 	reads  = flag.Bool("sim.reads", false, "as seeds were played before stored data was sent and nested")
+	sends  = flag.Bool("sim.sends", false, "as seeds were played before packs were cloned")
 	bare   = flag.Bool("sim.bare", false, "no packs: bodies travel in messages alone")
 	crowd  = flag.Int("sim.crowd", 0, "so many calls come at once, with bodies that travel as chunks: bodies share packs")
 	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
@@ -90,6 +91,8 @@ func planOf(seed uint64) Plan {
 		p = PlanOfCopies(seed)
 	case *reads:
 		p = PlanOfReads(seed)
+	case *sends:
+		p = PlanOfSends(seed)
 	}
 	if *held {
 		p.Rollback, p.Clone = 0, 0
@@ -150,7 +153,7 @@ func TestSeedsThatFailedSending(t *testing.T) {
 	for _, seed := range failedSending {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			check(t, Run(t, NewPlan(seed)))
+			check(t, Run(t, PlanOfSends(seed))) // as it was then
 		})
 	}
 }
@@ -249,6 +252,8 @@ func planFor(d planted.Defect, seed uint64) Plan {
 		p.Chunks = true
 	case planted.LinkedPack:
 		p.Chunks, p.Apart, p.Cut, p.NoDisturbance = true, true, 0.3, false
+	case planted.AdoptUnread:
+		p.Chunks, p.Shares, p.Apart, p.Flip, p.NoDisturbance = true, true, true, 0.3, false
 	case planted.Distance:
 		return Distance(seed)
 	case planted.ResendEarly:
@@ -263,7 +268,7 @@ func TestPlansOfDefectsHold(t *testing.T) {
 	if planted.Bug != planted.None {
 		return // this is the very thing that TestPlanted looks for
 	}
-	for d := planted.OldPairAck; d <= planted.LinkedPack; d++ {
+	for d := planted.OldPairAck; d <= planted.AdoptUnread; d++ {
 		for seed := uint64(1); seed <= 2; seed++ {
 			check(t, Run(t, planFor(d, seed)))
 		}

@@ -48,7 +48,7 @@ var descriptions = map[string]string{
 	"pipe.file_mode":  "Mode of written files, octal. The mover is another user and must be able to read them.",
 	"pipe.dir_mode":   "Mode of folders that are made, octal.",
 	"pipe.fsync":      "Sync each file to the disk. Only for media that are pulled out by hand: the database is the durable copy.",
-	"pipe.private":    "Nobody but hoft's user writes in the folders and no mover changes files in place: packs are then linked into the outbox and moved out of the inbox instead of copied. Refused where the folders are another user's, others may write in them, or they are on a network file system. It saves time only where they are on the disk of the state folder.",
+	"pipe.private":    "Nobody but hoft's user writes in the folders and no mover changes files in place: packs are then linked into the outbox and moved out of the inbox instead of copied. Refused where the folders are another user's, others may write in them, or they are on a network file system. It saves time only where they are on the disk of the state folder. Where these folders and the state folder are on one btrfs, or xfs with reflink, packs are cloned without it, whoever else writes there.",
 	"pipe.consume":    "`remove`: files are removed from the inbox once their effects are durable. `keep`: they stay and are remembered.",
 	"pipe.settle":     "How long a file with a bad end must have been still before it counts as cut. Learned upward.",
 	"pipe.poll_min":   "Shortest time between two looks into the inbox, while there is traffic.",
