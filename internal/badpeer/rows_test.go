@@ -231,9 +231,9 @@ func bodies() []row {
 			m.say(all...)
 			m.alive()
 		}, come: "200, internal", told: junk},
-		{what: "500 requests whose bodies never come", do: func(m *mallory) {
+		{what: "600 requests whose bodies never come", do: func(m *mallory) {
 			var all [][]byte
-			for range 500 {
+			for range 600 {
 				all = append(all, m.msg("req", m.reqOf(newID(), map[string]any{"method": "POST", "parts": 100, "length": 100}), nil))
 			}
 			m.say(all...)
@@ -473,10 +473,10 @@ func requests() []row {
 			m.say(all...)
 			m.alive()
 		}, come: "200, unsupported", told: junk},
-		{what: "100 slow calls at once; other peers' calls go on", do: func(m *mallory) {
+		{what: "2,500 slow calls at once; other peers' calls go on", do: func(m *mallory) {
 			var all [][]byte
-			for range 100 {
-				all = append(all, m.msg("req", m.reqOf(newID(), map[string]any{"target": "/open/hold"}), nil))
+			for range 2500 {
+				all = append(all, m.msg("req", m.reqOf(newID(), map[string]any{"upstream": "slow", "target": "/open/hold"}), nil))
 			}
 			m.say(all...)
 			m.await(lastExchange(all))

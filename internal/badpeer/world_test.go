@@ -85,8 +85,7 @@ func newCallee() *callee {
 
 // the limits of the victim, small so that rows reach them.
 const (
-	maxJobs     = 50
-	maxStored   = 8 << 20
+	maxStored   = 10 << 20
 	chunkStore  = 64 << 20
 	outboxBytes = 4 << 20
 )
@@ -157,14 +156,16 @@ func (w *world) victimConfig() *config.Config {
 	}
 	all = append([]string{"good"}, bad...)
 	c := w.config("victim", all...)
-	c.Limits.PeerJobs, c.Limits.PeerStored, c.Chunks.MaxBytes = maxJobs, maxStored, chunkStore
+	c.Limits.PeerStored, c.Chunks.MaxBytes = maxStored, chunkStore
 	c.Limits.OutboxBytes, c.Chunks.PeerBytes = outboxBytes, maxStored
 	c.Egress = config.DefaultEgress()
 	open, private := config.DefaultUpstream(), config.DefaultUpstream()
 	open.Name, open.URL, open.Peers, open.Methods, open.Paths = "open", w.callee.URL, all, []string{"GET", "POST"}, []string{"/open/**"}
 	open.MaxRequest = 4 << 20
+	slow := open // whoever takes all of its slots takes none of the others
+	slow.Name = "slow"
 	private.Name, private.URL, private.Peers = "private", w.callee.URL, []string{"good"}
-	c.Egress.Upstreams = []config.Upstream{open, private}
+	c.Egress.Upstreams = []config.Upstream{open, slow, private}
 	c.Ingress = config.DefaultIngress()
 	c.Ingress.Listen = "127.0.0.1:0"
 	for _, name := range bad {

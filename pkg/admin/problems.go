@@ -101,7 +101,7 @@ func (s *Status) diagnosePeer(p *Peer) {
 		}
 	}
 	if p.Mistakes > 0 {
-		s.add("bad-messages", LevelWarn, p.Name, details, "%s since the start could not be used: malformed, about calls of others, or beyond limits.peer_jobs or peer_stored; is its version right, and is it still to be trusted?",
+		s.add("bad-messages", LevelWarn, p.Name, details, "%s since the start could not be used: malformed, about calls of others, or beyond limits.peer_stored; is its version right, and is it still to be trusted?",
 			count(p.Mistakes, "message of it", "messages of it"))
 	}
 	if p.Outbox.Full {

@@ -255,9 +255,7 @@ type Limits struct {
 	PeerCalls      string `mapstructure:"peer_calls"`
 	PeerBytes      string `mapstructure:"peer_bytes"`
 	PeerInFlight   int    `mapstructure:"peer_in_flight"`
-	// PeerJobs and PeerStored are what one peer may have unfinished at this site: calls that it asked for, and bytes of
-	// the bodies that it sends.
-	PeerJobs   int  `mapstructure:"peer_jobs"`
+	// PeerStored is what one peer's unfinished calls and answers may take of this site's database.
 	PeerStored Size `mapstructure:"peer_stored"`
 }
 

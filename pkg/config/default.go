@@ -28,7 +28,7 @@ func Default() *Config {
 		},
 		Results: Results{TTL: 24 * time.Hour, MaxBytes: 1 << 30, SecureDelete: true},
 		Data:    Data{MaxBody: 1 << 40, Resumable: true, UploadTTL: 24 * time.Hour, Peers: []string{"*"}},
-		Limits:  Limits{OutboxMessages: 1000000, OutboxBytes: 1 << 30, TransitMessages: 4096, TransitBytes: 8 << 20, Exchanges: 100000, PeerJobs: 10000, PeerStored: 1 << 30},
+		Limits:  Limits{OutboxMessages: 1000000, OutboxBytes: 1 << 30, TransitMessages: 4096, TransitBytes: 8 << 20, Exchanges: 100000, PeerStored: 4 << 30},
 		Log:     Log{Level: "info", Format: "auto"},
 	}
 }

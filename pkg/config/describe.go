@@ -211,8 +211,7 @@ var descriptions = map[string]string{
 	"limits.peer_calls":       "As caller_calls, for all calls to one peer together.",
 	"limits.peer_bytes":       "As caller_bytes, for all calls to one peer together.",
 	"limits.peer_in_flight":   "As caller_in_flight, for all calls to one peer together.",
-	"limits.peer_jobs":        "Most unfinished calls that one peer may have asked this site for; further ones fail there with `rate-limited`, also such as it had accepted while the pipe stood still. A peer that gathers many needs as much here as its own limits.exchanges, at some 2 KiB of memory each. 0: no limit.",
-	"limits.peer_stored":      "Most bytes of bodies of unfinished calls, requests and answers, that one peer may have sent in messages. Those in chunks: `chunks.peer_bytes`. 0: no limit.",
+	"limits.peer_stored":      "Most that one peer's unfinished calls, and unfinished answers from it, may take of this site's database: their heads and bodies, and 4 KiB for each call (20 KiB where its body comes in parts). There is no bound on their number: whatever is below this waits for its turn. What comes beyond it fails here with `rate-limited`, so it should hold what the peer may accept (its limits.exchanges) while the pipe, or this site, stands still. Chunks: `chunks.peer_bytes`. 0: no limit.",
 
 	"log":        "What is logged, on standard error.",
 	"log.level":  "`trace`, `debug` (each file), `info` (each call's end), `warn` or `error`.",

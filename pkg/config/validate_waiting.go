@@ -18,7 +18,6 @@ func (v *checker) limits(l Limits) {
 	}
 	v.count("limits.caller_in_flight", l.CallerInFlight, 0)
 	v.count("limits.peer_in_flight", l.PeerInFlight, 0)
-	v.count("limits.peer_jobs", l.PeerJobs, 0)
 	v.size("limits.peer_stored", l.PeerStored, 0, 1<<60)
 }
 

@@ -94,7 +94,7 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.size += int64(len(body)); !m.more(s.Now, c.peer, 0, 0, int64(len(body))) {
+	if c.size += int64(len(body)); !m.more(s.Now, c.peer, 0, int64(len(body))) {
 		m.flooded(s, c)
 		return nil, nil
 	}
@@ -211,7 +211,7 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if c.full(0) {
 		return nil, errPieces
 	}
-	if c.size += int64(len(plain)); !m.more(s.Now, c.peer, 0, 0, int64(len(plain))) {
+	if c.size += int64(len(plain)); !m.more(s.Now, c.peer, 0, int64(len(plain))) {
 		m.flooded(s, c)
 		return nil, nil
 	}

@@ -97,7 +97,7 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 	if b.Offset < 0 || b.Offset > maxOffset {
 		return 0, errOffset
 	}
-	if in.full(len(entries)) || !m.more(s.Now, peer, 0, len(entries), 0) {
+	if in.full(len(entries)) || !m.more(s.Now, peer, len(entries), 0) {
 		return 0, errPieces
 	}
 	names := make([]chunk.Name, len(entries))

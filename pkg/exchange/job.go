@@ -112,23 +112,29 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
+	cost := costOf(r, len(d.Data), int64(len(inline)))
 	if j != nil && j.came {
-		return m.askedAgain(s, j, r, inline), nil
+		return m.askedAgain(s, j, r, inline, cost), nil
 	}
 	if j == nil {
 		tries, done := m.known(s, d, r)
 		if done {
 			return nil, nil
 		}
-		if !m.more(s.Now, d.Peer, 1, 0, int64(len(inline))) {
-			m.mistake(d.Peer)
-			m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
-			return nil, nil
-		}
 		j = &job{id: r.Exchange, peer: d.Peer, try: tries}
+	} else if r.Parts > 0 {
+		cost -= bodyCost // charged with the first part
+	}
+	if !m.more(s.Now, d.Peer, 0, cost) {
+		m.mistake(d.Peer)
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
+		if m.jobs[j.id] == j { // parts of its body had come
+			m.dropRequest(s, d.Peer, j.id, m.tooMuch())
+		}
+		return nil, nil
 	}
 	j.ask, j.fresh, j.arrived = m.askOf(r), &request{r, inline}, s.Now
-	j.held += int64(len(inline))
+	j.held += cost
 	j.due = dueOf(r, d.SentAt, d.Received)
 	j.learn(s.Link(d.Peer))
 	if p := m.admit(j, j.fresh); p != nil {
@@ -261,12 +267,12 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 			m.dropped.Add(1)
 			return nil, nil // finished, canceled, or a call of our own
 		}
-		if !m.more(s.Now, d.Peer, 1, 0, 0) {
+		if !m.more(s.Now, d.Peer, 0, bodyCost) {
 			m.mistake(d.Peer)
 			m.void(s, d.Peer, b.Exchange, m.tooMuch())
 			return nil, nil
 		}
-		j = &job{id: b.Exchange, peer: d.Peer, arrived: s.Now}
+		j = &job{id: b.Exchange, peer: d.Peer, arrived: s.Now, held: bodyCost}
 		m.jobs[j.id] = j
 	}
 	if j.peer != d.Peer || j.state != jobBody {
@@ -291,7 +297,7 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		}
 		size = int64(len(plain))
 		j.body.add(b.Offset, size)
-		if j.held += size; !m.more(s.Now, d.Peer, 0, 0, size) {
+		if j.held += size + partCost; !m.more(s.Now, d.Peer, 0, size+partCost) {
 			m.crowded(s, j)
 			return nil, nil
 		}

@@ -63,16 +63,16 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 // askedAgain takes a request whose job is under way already: what it asks for will come, but under which number? A
 // peer that was set back has forgotten what it had of the answer; one that thinks us so has dropped it. Both say so by
 // a higher attempt.
-func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
+func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte, cost int64) *node.Keep {
 	a := m.askOf(r)
 	switch {
 	case r.Attempt <= j.sending:
 		return nil
-	case a.upstream != j.upstream || a.repeat != j.repeat || a.parts != j.parts || !m.more(s.Now, j.peer, 0, 0, int64(len(inline))):
+	case a.upstream != j.upstream || a.repeat != j.repeat || a.parts != j.parts || !m.more(s.Now, j.peer, 0, cost):
 		m.mistake(j.peer) // another request under the same id, or one too many
 		return nil
 	case j.ended():
-		return m.askedAfter(s, j, r, inline)
+		return m.askedAfter(s, j, r, inline, cost)
 	case j.state != jobCalling:
 		j.ask = a // nothing was answered yet
 	case !m.mayRepeat(r) && !j.begun:
@@ -80,15 +80,15 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte) *n
 	default:
 		j.again = r // when the present call has ended
 	}
-	j.held += int64(len(inline))
+	j.held += cost
 	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 }
 
 // askedAfter is askedAgain for a job that has been concluded, but not durably so.
-func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte) *node.Keep {
+func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte, cost int64) *node.Keep {
 	switch {
 	case m.mayRepeat(r) && r.Parts == 0:
-		m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(r), fresh: &request{r, inline}, held: int64(len(inline)), try: j.try, arrived: s.Now, due: j.due})
+		m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(r), fresh: &request{r, inline}, held: cost, try: j.try, arrived: s.Now, due: j.due})
 		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 	case m.mayRepeat(r) || j.begun:
 		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)

@@ -95,7 +95,7 @@ type Config struct {
 	TTL       time.Duration          // how long finished exchanges of the callers' side are kept
 	MaxBytes  int64                  // of finished exchanges' content, 0: no limit
 	Flight    Flight                 // unfinished exchanges at most, of one caller and to one peer
-	Share     Share                  // what one peer may have unfinished here
+	Share     int64                  // bytes that one peer's unfinished calls and answers may take here, but for chunks (pkg/bulk); 0: no limit
 	Remember  time.Duration          // how long executed ids are kept at the callees' side
 	Upstreams Upstreams              // nil without an egress
 	Honoured  func(upstream string) bool

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
@@ -213,13 +214,26 @@ func (m *Manager) release(s *node.Step, j *job) {
 		m.noteIdle()
 		return
 	}
-	for m.running[up] < m.cfg.Upstreams.Slots(up) {
-		next := m.dequeue(up, j.peer)
+	m.serve(s, up, j.peer)
+}
+
+// serveAtOnce bounds how many jobs one step takes up: of those whose deadline has passed many may lie before one that can be begun.
+const serveAtOnce = 200
+
+// serve gives the free slots of an upstream to what waits for them. had is the peer that has just had its turn.
+func (m *Manager) serve(s *node.Step, up string, had identity.ID) {
+	for range serveAtOnce {
+		if m.idle != nil || m.running[up] >= m.cfg.Upstreams.Slots(up) {
+			return
+		}
+		next := m.dequeue(up, had)
 		if next == nil {
 			return
 		}
+		had = next.peer
 		m.intend(s, next)
 	}
+	s.OnCommit(func(s *node.Step) { m.serve(s, up, had) })
 }
 
 // compressible says whether a response body may be compressed: not where the route says so, and not

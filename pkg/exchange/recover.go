@@ -142,7 +142,7 @@ func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange
 	if err == nil {
 		var r *reqData
 		if r, err = decode[reqData](row.Data); err == nil {
-			j.ask, j.due, j.held = m.askOf(r), dueOf(r, row.SentAt, row.Received), row.Size
+			j.ask, j.due, j.held = m.askOf(r), dueOf(r, row.SentAt, row.Received), costOf(r, len(row.Data), row.Size)
 		}
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -188,11 +188,11 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 		}
 		j := m.jobs[id]
 		if j == nil {
-			j = &job{id: id, peer: r.Peer, arrived: r.Received}
+			j = &job{id: id, peer: r.Peer, arrived: r.Received, held: bodyCost}
 			m.jobs[id] = j
 		}
 		j.parcel().add(r.Offset, r.Size)
-		j.held += r.Size
+		j.held += r.Size + partCost
 		if err := m.recoverMap(s, &r, requestOwner(id), j.body); err != nil {
 			return fmt.Errorf("recover exchange %s: %w", id, err)
 		}

@@ -8,13 +8,12 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
-// Share bounds what one peer may have unfinished here, so that none takes the room of the others; 0: no limit.
-type Share struct {
-	Jobs  int   // calls that it asked for
-	Bytes int64 // of request bodies that it sends, and of answers that it gives, in messages; those in chunks are pkg/bulk's affair
-}
-
 const (
+	// callCost, bodyCost and partCost are what a call is charged to its peer for besides its bytes: its rows, and what of it is
+	// in memory (some 300 bytes while it waits, up to 1 KiB where its body comes in parts); rather too much.
+	callCost = 4 << 10
+	bodyCost = 16 << 10
+	partCost = 512
 	// maxGaps and maxPieces bound one body: runs of it that came apart from each other, and its chunks.
 	maxGaps   = 1 << 14
 	maxPieces = 1 << 18
@@ -28,10 +27,10 @@ const (
 
 // shareOf is what one peer has unfinished here: never less than it is, and counted anew when it looks like too much.
 type shareOf struct {
-	jobs, pieces int
-	bytes        int64
-	counted      time.Time
-	void         []ID // of which nothing was begun, oldest first
+	pieces  int
+	bytes   int64
+	counted time.Time
+	void    []ID // of which nothing was begun, oldest first
 }
 
 func (m *Manager) share(peer identity.ID) *shareOf {
@@ -44,10 +43,10 @@ func (m *Manager) share(peer identity.ID) *shareOf {
 }
 
 // more takes up what a peer wants to add; false: it would have too much.
-func (m *Manager) more(now time.Time, peer identity.ID, jobs, pieces int, bytes int64) bool {
-	u, lim := m.share(peer), m.cfg.Share
+func (m *Manager) more(now time.Time, peer identity.ID, pieces int, bytes int64) bool {
+	u, most := m.share(peer), m.cfg.Share
 	over := func() bool {
-		return lim.Jobs > 0 && jobs > 0 && u.jobs+jobs > lim.Jobs || lim.Bytes > 0 && bytes > 0 && u.bytes+bytes > lim.Bytes || pieces > 0 && u.pieces+pieces > maxPeerPieces
+		return most > 0 && bytes > 0 && u.bytes+bytes > most || pieces > 0 && u.pieces+pieces > maxPeerPieces
 	}
 	if over() {
 		if now.Sub(u.counted) >= recountEvery {
@@ -58,16 +57,16 @@ func (m *Manager) more(now time.Time, peer identity.ID, jobs, pieces int, bytes 
 			return false
 		}
 	}
-	u.jobs, u.pieces, u.bytes = u.jobs+jobs, u.pieces+pieces, u.bytes+bytes
+	u.pieces, u.bytes = u.pieces+pieces, u.bytes+bytes
 	return true
 }
 
 // recount looks at everything of the peer.
 func (m *Manager) recount(u *shareOf, peer identity.ID) {
-	u.jobs, u.pieces, u.bytes = 0, 0, 0
+	u.pieces, u.bytes = 0, 0
 	for _, j := range m.jobs {
 		if j.peer == peer {
-			u.jobs, u.pieces, u.bytes = u.jobs+1, u.pieces+j.pieces(), u.bytes+j.held
+			u.pieces, u.bytes = u.pieces+j.pieces(), u.bytes+j.held
 		}
 	}
 	for _, c := range m.calls {
@@ -77,9 +76,18 @@ func (m *Manager) recount(u *shareOf, peer identity.ID) {
 	}
 }
 
+// costOf is what a peer is charged for a request that is kept.
+func costOf(r *reqData, head int, inline int64) int64 {
+	cost := callCost + int64(head) + inline
+	if r.Parts > 0 {
+		cost += bodyCost
+	}
+	return cost
+}
+
 // tooMuch is what a peer is told that has its share.
 func (m *Manager) tooMuch() *Problem {
-	return Problemf(CodeRate, "the other site holds as much unfinished for this one as it may have")
+	return Problemf(CodeRate, "the other site keeps as much unfinished for this one as it may take of its disk")
 }
 
 // pieces is how many chunks of its body are known.

@@ -214,7 +214,7 @@ func (s *Site) buildNode() error {
 		Limits: node.Limits{OutboxMessages: int64(cfg.Limits.OutboxMessages), OutboxBytes: int64(cfg.Limits.OutboxBytes)}})
 	mc := exchange.Config{Peers: s.peerNames(), Exchanges: cfg.Limits.Exchanges, TTL: cfg.Results.TTL, MaxBytes: int64(cfg.Results.MaxBytes),
 		Flight: exchange.Flight{Caller: cfg.Limits.CallerInFlight, Peer: cfg.Limits.PeerInFlight}, Log: s.log.With().Str("component", "exchange").Logger()}
-	mc.Share = exchange.Share{Jobs: cfg.Limits.PeerJobs, Bytes: int64(cfg.Limits.PeerStored)}
+	mc.Share = int64(cfg.Limits.PeerStored)
 	mc.Chunks, mc.Sealer, mc.Signed = s.chunks, s.chunkSealer, s.signed
 	if whole {
 		mc.Apart = func() exchange.Run { return s.chunks.Begin() }
