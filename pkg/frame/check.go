@@ -25,6 +25,8 @@ func (c *Claims) check() error {
 		return errors.New("base out of range")
 	case c.Run.FirstSeq > MaxSeq || c.Run.FirstID > MaxID+1:
 		return errors.New("run out of range")
+	case !c.unmetValid():
+		return errors.New("unmet out of range")
 	}
 	if err := c.checkAcks(); err != nil {
 		return err
@@ -33,6 +35,19 @@ func (c *Claims) check() error {
 		return err
 	}
 	return c.checkMessages()
+}
+
+// unmetValid says whether the runs are in their order: all before this one, of the epoch, each with ids above the one before it.
+func (c *Claims) unmetValid() bool {
+	last := Begun{max(c.Ep*SeqPerEpoch, 1) - 1, 0}
+	for _, u := range c.Unmet {
+		if u[0] <= last[0] || u[1] <= last[1] {
+			return false
+		}
+		last = u
+	}
+	n := len(c.Unmet)
+	return n <= MaxUnmet && (n == 0 || last[0] < c.Run.FirstSeq && last[1] < c.Run.FirstID)
 }
 
 func (c *Claims) checkAcks() error {

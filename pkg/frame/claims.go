@@ -42,21 +42,27 @@ type Run struct {
 	Rand              [8]byte
 }
 
+// Begun is where a process run began: its first file number, its first message id.
+type Begun [2]uint64
+
 // Claims is what one line says. Optional parts are nil or zero.
 type Claims struct {
-	V    int         `json:"v"`
-	Iss  identity.ID `json:"iss"`
-	Aud  identity.ID `json:"aud"`
-	Rkt  string      `json:"rkt"`
-	Ep   uint64      `json:"ep"`
-	Pep  uint64      `json:"pep"`
-	Seq  uint64      `json:"seq"`
-	Idx  int         `json:"idx"`
-	Fin  bool        `json:"fin,omitzero"`
-	Iat  int64       `json:"iat"`
-	Jti  string      `json:"jti"`
-	Run  Run         `json:"run"`
-	Base uint64      `json:"base"`
+	V   int         `json:"v"`
+	Iss identity.ID `json:"iss"`
+	Aud identity.ID `json:"aud"`
+	Rkt string      `json:"rkt"`
+	Ep  uint64      `json:"ep"`
+	Pep uint64      `json:"pep"`
+	Seq uint64      `json:"seq"`
+	Idx int         `json:"idx"`
+	Fin bool        `json:"fin,omitzero"`
+	Iat int64       `json:"iat"`
+	Jti string      `json:"jti"`
+	Run Run         `json:"run"`
+	// Unmet is the earlier runs of the epoch, in their order, of which the sender has not heard that the recipient has
+	// handled a file of them, or of a later one.
+	Unmet []Begun `json:"unmet,omitempty"`
+	Base  uint64  `json:"base"`
 	// Last, Ack and Rx come on the first and the last line only.
 	Last *uint64   `json:"last,omitzero"`
 	Ack  *Ack      `json:"ack,omitzero"`
@@ -125,6 +131,9 @@ func (c *Claims) Append(dst []byte, msgs [][]byte) []byte {
 	b = appendString(b, `,"jti":"`, c.Jti)
 	b = append(b, `,"run":`...)
 	b = c.Run.append(b)
+	if len(c.Unmet) > 0 {
+		b = appendPairs(append(b, `,"unmet":`...), c.Unmet)
+	}
 	b = appendUint(b, `,"base":`, c.Base)
 	if c.Last != nil {
 		b = appendUint(b, `,"last":`, *c.Last)
@@ -163,7 +172,7 @@ func (c *Claims) Append(dst []byte, msgs [][]byte) []byte {
 
 func (a *Ack) append(b []byte) []byte {
 	b = appendUint(b, `{"contig":`, a.Contig)
-	b = appendRanges(append(b, `,"ooo":`...), a.OOO)
+	b = appendPairs(append(b, `,"ooo":`...), a.OOO)
 	if a.Full {
 		b = append(b, `,"full":true`...)
 	}
@@ -174,21 +183,14 @@ func (x *Rx) append(b []byte) []byte {
 	b = appendUint(b, `{"top":`, x.Top)
 	b = append(b, `,"dly":`...)
 	b = strconv.AppendInt(b, x.Dly, 10)
-	b = appendRanges(append(b, `,"seen":`...), x.Seen)
-	b = append(b, `,"cut":[`...)
-	for i, c := range x.Cut {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendUint(appendUint(b, `[`, c[0]), `,`, c[1])
-		b = append(b, ']')
-	}
-	return append(b, `]}`...)
+	b = appendPairs(append(b, `,"seen":`...), x.Seen)
+	b = appendPairs(append(b, `,"cut":`...), x.Cut)
+	return append(b, '}')
 }
 
-func appendRanges(b []byte, r Ranges) []byte {
+func appendPairs[P ~[2]uint64](b []byte, pairs []P) []byte {
 	b = append(b, '[')
-	for i, x := range r {
+	for i, x := range pairs {
 		if i > 0 {
 			b = append(b, ',')
 		}

@@ -28,6 +28,8 @@ const (
 	MaxSeen = 32
 	// MaxCut is the largest number of entries in rx.cut.
 	MaxCut = 16
+	// MaxUnmet is the largest number of runs in unmet.
+	MaxUnmet = 16
 	// MaxEpoch bounds ep and pep: unix milliseconds below 2^42, so that ep x 1000 fits 16 digits.
 	MaxEpoch = 1 << 42
 	// MaxSeq bounds file numbers: 16 decimal digits.

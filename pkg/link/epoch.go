@@ -149,6 +149,7 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 	l.reserved = 0 // nothing is written before the new epoch is durable
 	l.st.SeqReserved = l.nextSeq + seqBlock
 	l.run.FirstSeq, l.met = l.nextSeq, false
+	l.st.Unmet = unmet(nil, l.run)
 	l.voidSent()
 	l.greet(now)
 	l.urgent = true

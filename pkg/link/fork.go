@@ -1,6 +1,8 @@
 package link
 
 import (
+	"slices"
+
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/planted"
 )
@@ -32,6 +34,11 @@ func (l *Link) forked(c *frame.Claims) bool {
 	case r.FirstID <= max(l.highest(), l.st.PeerLast) || r.FirstSeq <= l.top:
 		return true // newer, but what it has begun with was used already
 	}
+	for _, u := range c.Unmet { // runs between, of which nothing came: of one of them this may be the successor
+		if u[0] > known.FirstSeq && (u[1] <= max(l.highest(), l.st.PeerLast) || u[0] <= l.top) {
+			return true
+		}
+	}
 	was := floor{l.st.AckedContig, l.st.AckedOOO.Clone()}
 	if l.forgot(c, was) {
 		return true
@@ -40,6 +47,41 @@ func (l *Link) forked(c *frame.Claims) bool {
 	l.st.PeerRun = r
 	l.dirty = true
 	return false
+}
+
+// unmet adds a run that begins to those that the peer has not met. One that gave no ids says nothing that the next does not
+// say; of too many, those in the middle go, and a state that was set back may then be noticed later, or not.
+func unmet(runs []frame.Begun, r frame.Run) []frame.Begun {
+	runs = slices.Clone(runs)
+	if n := len(runs); n > 0 && runs[n-1][1] == r.FirstID {
+		runs = runs[:n-1]
+	}
+	if n := len(runs); n > frame.MaxUnmet-1 {
+		runs = slices.Delete(runs, n/2, n/2+1)
+	}
+	return append(runs, frame.Begun{r.FirstSeq, r.FirstID})
+}
+
+// earlier is the runs before this one that the peer has not met.
+func (l *Link) earlier() []frame.Begun {
+	if l.met {
+		return nil
+	}
+	return l.st.Unmet[:len(l.st.Unmet)-1]
+}
+
+// meet takes note that the peer has handled a file: it has met the run of that, and compared what earlier ones began with.
+func (l *Link) meet(top uint64) {
+	if !l.met && top >= l.run.FirstSeq {
+		l.met, l.changes.Met = true, true
+	}
+	n := 0
+	for n < len(l.st.Unmet) && l.st.Unmet[n][0] <= top {
+		n++
+	}
+	if n > 0 {
+		l.st.Unmet, l.dirty = l.st.Unmet[n:], true
+	}
 }
 
 // floor is what earlier runs of the peer said they have.

@@ -80,6 +80,72 @@ func TestRestoredStateSwallowsNothing(t *testing.T) {
 	}
 }
 
+// The same where nothing comes of the first runs on the older copy, and the next begins above all that the other side knows.
+func TestRestoredStateIsNoticedByLaterRuns(t *testing.T) {
+	for _, runs := range []int{1, 2, 5, 40} {
+		t.Run(fmt.Sprint(runs), func(t *testing.T) {
+			w := newWorld(t, uint64(runs), faults{commitDelay: time.Millisecond})
+			a, b := w.sides[0], w.sides[1]
+			a.accept("first")
+			w.settle(t)
+			backup := a.disk.clone()
+			for i := range 10 {
+				a.accept(fmt.Sprintf("lost%d", i))
+			}
+			w.settle(t)
+			before, _ := a.l.Epoch()
+			a.disk = backup
+			w.mute[0] = true
+			for run := range runs {
+				a.crash()
+				for i := range max(20/runs, 1) {
+					a.accept(fmt.Sprintf("new%d-%d", run, i))
+				}
+			}
+			w.mute[0] = false
+			a.crash()
+			a.accept("last")
+			w.settle(t)
+			if after, _ := a.l.Epoch(); after <= before {
+				t.Errorf("epoch %d after %d: no new one was opened", after, before)
+			}
+			if a.l.Events().SelfBehind.IsZero() || b.l.Events().PeerDoubled.IsZero() {
+				t.Errorf("told to the operators: %+v and %+v", a.l.Events(), b.l.Events())
+			}
+			if n := len(a.l.State().Unmet); n != 0 {
+				t.Errorf("%d runs are still told", n)
+			}
+		})
+	}
+}
+
+// Runs of which nothing comes are nothing to begin anew for.
+func TestRunsThatWereNotHeardOf(t *testing.T) {
+	w := newWorld(t, 3, faults{commitDelay: time.Millisecond})
+	a := w.sides[0]
+	a.accept("first")
+	w.settle(t)
+	before, _ := a.l.Epoch()
+	for run := range 60 {
+		w.mute[0] = run%7 != 0
+		a.crash()
+		for i := range run % 3 {
+			a.accept(fmt.Sprintf("%d-%d", run, i))
+		}
+		for range run % 5 {
+			w.step()
+		}
+		if n := len(a.l.State().Unmet); n > frame.MaxUnmet {
+			t.Fatalf("%d runs are told of", n)
+		}
+	}
+	w.mute[0] = false
+	w.settle(t)
+	if after, _ := a.l.Epoch(); after != before || a.l.Stats().BadAcks != 0 || w.sides[1].l.Stats().Forks != 0 {
+		t.Errorf("epoch %d after %d, %+v, %+v", after, before, a.l.Stats(), w.sides[1].l.Stats())
+	}
+}
+
 // A receiver that is set back to an older copy has forgotten what it had acked, although none of its own numbers gives
 // it away: it is found out, and begins anew, so that what it forgot can be decided about.
 func TestForgottenMessagesAreNoticed(t *testing.T) {

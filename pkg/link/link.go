@@ -95,8 +95,11 @@ type State struct {
 	LastSeen         time.Time
 	Seen             frame.Ranges
 	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
-	Doubled          bool      // a second copy of this site shared the epoch: the next run opens a new one
-	Learned          Learned   // what was learned of the pipe; zero: nothing yet
+	// Unmet is where own runs of the epoch began, in their order, of which nothing was heard that shows that the peer has
+	// handled a file of them or of a later one. The last is the newest.
+	Unmet   []frame.Begun
+	Doubled bool    // a second copy of this site shared the epoch: the next run opens a new one
+	Learned Learned // what was learned of the pipe; zero: nothing yet
 }
 
 // Prio orders what goes first into a frame.
@@ -286,6 +289,7 @@ func New(cfg Config, st State, now time.Time, ownTop uint64) *Link {
 	l.st.SeqReserved = l.nextSeq + seqBlock
 	l.run = frame.Run{FirstSeq: l.nextSeq, FirstID: l.st.LastID + 1}
 	binary.BigEndian.PutUint64(l.run.Rand[:], l.cfg.Rand.Uint64())
+	l.st.Unmet = unmet(l.st.Unmet, l.run)
 	l.committed, l.lastSmall = l.st.LastID, l.st.LastID
 	l.stored, l.untold = l.st.Seen.Clone(), l.st.Seen.Clone()
 	l.top, _ = l.stored.Max()

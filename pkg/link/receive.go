@@ -76,8 +76,8 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		}
 		// What the peer no longer holds is believed only by a run that the peer has met: an older copy of our state
 		// would learn from it to ack what it never had, and nobody would notice that it is one.
-		if !l.met && c.Rx != nil && c.Rx.Top >= l.run.FirstSeq {
-			l.met, l.changes.Met = true, true
+		if c.Rx != nil {
+			l.meet(c.Rx.Top)
 		}
 		if l.met {
 			l.advanceBase(c.Base)

@@ -198,7 +198,7 @@ func (l *Link) lines(now time.Time, seq uint64, take []*item, hello bool, t told
 		groups, ids = [][][]byte{nil}, [][]uint64{nil}
 	}
 	c := frame.Claims{V: frame.Version, Iss: l.cfg.Self, Aud: l.cfg.Peer, Rkt: l.cfg.Rkt(), Ep: l.st.Epoch, Pep: l.st.PeerEpoch,
-		Seq: seq, Iat: now.Unix(), Run: l.run, Base: l.base(), Fork: l.fork}
+		Seq: seq, Iat: now.Unix(), Run: l.run, Unmet: l.earlier(), Base: l.base(), Fork: l.fork}
 	last, ack, rx := l.committed, l.ack(), l.rx(now, t)
 	for i, g := range groups {
 		c.Idx, c.Fin, c.Jti = i, i == len(groups)-1, l.nonce()
