@@ -170,7 +170,7 @@ var descriptions = map[string]string{
 
 	"results":           "The store of finished calls.",
 	"results.ttl":       "How long an answer can be fetched.",
-	"results.max_bytes": "Most bytes of finished calls that are kept; the oldest go first.",
+	"results.max_bytes": "Most bytes of finished calls that are kept; the oldest go first, within a minute, but for what is being read. A larger answer is gone when its caller has it.",
 
 	"results.secure_delete": "Whether what is deleted is overwritten in the database, and its write-ahead log emptied. `false` saves some writing.",
 

@@ -369,6 +369,8 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 	s.Store().PatchExchange(c.id, store.SideIngress, patch)
 	if c.transient {
 		m.forgetContent(s, c)
+	} else {
+		m.keepWhileRead(c)
 	}
 	if c.head != nil {
 		m.trips.add(m.cfg.Peers[c.peer], s.Now.Sub(c.created()))

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,7 +64,7 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 		}
 		deleted = true
 		if err := m.commit(ctx, func(s *node.Step) error {
-			for _, k := range keys {
+			for _, k := range m.unread(keys) { // else somebody has just begun to read it
 				m.expireContent(s, k.ID)
 			}
 			return nil
@@ -103,16 +104,23 @@ func (m *Manager) expireContent(s *node.Step, id ID) {
 // this is for what a stop of the site left.
 const transientFor = 10 * time.Minute
 
-// outlived gives exchanges whose content is to be deleted.
+// outlived gives exchanges whose content is to be deleted. What somebody reads waits for a later look.
 func (m *Manager) outlived(ctx context.Context, now time.Time) ([]store.ExchangeKey, error) {
 	keys, err := m.store.ResultsBefore(ctx, now.Add(-m.cfg.TTL), expireBatch)
+	keys = m.unread(keys)
 	if err == nil && len(keys) == 0 {
 		keys, err = m.store.TransientBefore(ctx, now.Add(-transientFor), expireBatch)
+		keys = m.unread(keys)
 	}
 	if err == nil && len(keys) == 0 && m.cfg.MaxBytes > 0 {
 		keys, err = m.overSize(ctx, now)
 	}
 	return keys, err
+}
+
+// unread leaves out what somebody reads.
+func (m *Manager) unread(keys []store.ExchangeKey) []store.ExchangeKey {
+	return slices.DeleteFunc(keys, func(k store.ExchangeKey) bool { return m.reading.holds(k.ID) })
 }
 
 // sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it.
@@ -136,16 +144,26 @@ func (m *Manager) dropParts(s *node.Step, j *job) {
 }
 
 // overSize gives the oldest results, at least one and not more than must go, when all of them take more than Config.MaxBytes.
-// What each takes is guessed, rather too high; if that leaves too much it is asked again.
+// What each takes is guessed, rather too high; if that leaves too much it is asked again. What is being read goes when it has
+// been read, and counts until then, but nothing else goes in its place.
 func (m *Manager) overSize(ctx context.Context, now time.Time) ([]store.ExchangeKey, error) {
 	over, err := m.store.ResultBytes(ctx)
 	if over -= m.cfg.MaxBytes; err != nil || over <= 0 {
 		return nil, err
 	}
+	for _, id := range m.reading.held() {
+		if e, err := m.store.Exchange(ctx, id, store.SideIngress); err == nil && !e.Ended.IsZero() && !e.Expired {
+			over -= e.ReqBytes + e.ResBytes
+		}
+	}
+	if over <= 0 {
+		return nil, nil
+	}
 	keys, err := m.store.ResultsBefore(ctx, now.Add(time.Hour), expireBatch)
 	if err != nil {
 		return nil, err
 	}
+	keys = m.unread(keys)
 	for i, k := range keys {
 		e, err := m.store.Exchange(ctx, k.ID, k.Side)
 		if err != nil {

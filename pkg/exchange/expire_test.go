@@ -1,10 +1,12 @@
 package exchange_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hoft/hoft/pkg/exchange"
@@ -116,4 +118,57 @@ func TestOldestResultsMakeRoom(t *testing.T) {
 	if _, err := a.m.Result(t.Context(), ids[len(ids)-1]); err != nil {
 		t.Errorf("the newest result: %v", err)
 	}
+}
+
+// An answer that is larger than all that may be kept stays until those who read it are done; nothing else goes in its place.
+func TestWhatIsReadIsNotDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &callee{calls: map[string]int{}, do: echo, slots: 4}
+		a, b := apart(t, up)
+		a.most = 200 << 10
+		a.start()
+		b.start()
+		defer func() { a.stop(); b.stop() }()
+		ask := func(body []byte) *exchange.Response {
+			r := request(b, "POST", "/x", body)
+			r.NoCompress = true // pooled encoders must not be made in a bubble and used outside
+			resp, err := a.m.Call(t.Context(), r, longWait, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp
+		}
+		stored := func(id exchange.ID) bool {
+			row, err := a.db.Exchange(t.Context(), id, store.SideIngress)
+			return err == nil && row.State == exchange.StateSucceeded && !row.Expired
+		}
+		small := ask([]byte("small"))
+		small.Body.Close()
+		large := randomBytes(300_000)
+		first := ask(large)
+		until(t, "both have ended", func() bool { return stored(small.Exchange) && stored(first.Exchange) })
+		again, err := a.m.Result(t.Context(), first.Exchange)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { a.m.Expire(ctx); close(done) }()
+		for name, resp := range map[string]*exchange.Response{"the caller": first, "who asks again": again} {
+			time.Sleep(5 * time.Minute)
+			if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, large) {
+				t.Errorf("%s got %d bytes, %v", name, len(got), err)
+			}
+			resp.Body.Close()
+		}
+		time.Sleep(5 * time.Minute)
+		if _, err := a.m.Result(t.Context(), first.Exchange); !errors.Is(err, exchange.ErrGone) {
+			t.Errorf("after it was read: %v", err)
+		}
+		if !stored(small.Exchange) {
+			t.Error("another answer went in its place")
+		}
+		cancel()
+		<-done
+	})
 }

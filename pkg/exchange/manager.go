@@ -149,6 +149,7 @@ type Manager struct {
 	claims    map[[32]byte]claim // keys whose first use is not durable yet
 	flight    flight
 
+	reading reading
 	trips   roundTrips
 	scrub   bool // results were deleted since Scrub worked; belongs to Expire
 	dropped atomic.Int64

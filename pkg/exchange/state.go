@@ -42,8 +42,24 @@ func stateOf(peers map[identity.ID]string, row store.Exchange) *State {
 	return st
 }
 
-// Result implements Caller.
+// Result implements Caller. What is stored stays until the body is closed.
 func (m *Manager) Result(ctx context.Context, id ID) (*Response, error) {
+	end := m.reading.begin(id)
+	resp, err := m.result(ctx, id)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	if _, stored := resp.Body.(twoPieces); stored {
+		resp.Body = endReading{resp.Body, end}
+	} else {
+		end()
+	}
+	return resp, nil
+}
+
+// result reads a stored answer; the body is twoPieces where a part of it is read from the store later.
+func (m *Manager) result(ctx context.Context, id ID) (*Response, error) {
 	row, err := m.row(ctx, id)
 	switch {
 	case err != nil:
