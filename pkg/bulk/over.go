@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"slices"
+	"time"
 
 	"github.com/hoft/hoft/pkg/frame"
 )
@@ -105,6 +106,16 @@ func (p *Peer) noteOver(seq uint64) {
 
 // Announcing lists the exchanges that packs of the peer are announced for, in order.
 func (p *Peer) Announcing() []ID { return ordered(p.named) }
+
+// AnnouncedBefore lists those of them for which nothing was announced at t or later.
+func (p *Peer) AnnouncedBefore(t time.Time) (xs []ID) {
+	for _, x := range p.Announcing() {
+		if !slices.ContainsFunc(inOrder(p.named[x]), func(a *announced) bool { return !a.at.Before(t) }) {
+			xs = append(xs, x)
+		}
+	}
+	return xs
+}
 
 // Dead says that a pack of the peer cannot be announced any more: it dates from before the peer began the given epoch.
 func Dead(seq, epoch uint64) bool { return seq < epoch*frame.SeqPerEpoch }

@@ -318,13 +318,16 @@ func (m *Manager) recoverOffers(ctx context.Context, s *node.Step, over map[ID]b
 
 // recoverAnnounced forgets what is announced for exchanges that this site knows nothing of: they are over, or nothing of
 // theirs but the announcement came, and then what is still needed is asked for.
-func (m *Manager) recoverAnnounced(s *node.Step) {
+func (m *Manager) recoverAnnounced(s *node.Step) { m.forgetAnnounced(s, (*bulk.Peer).Announcing) }
+
+// forgetAnnounced forgets those of some announced exchanges that this site knows nothing of.
+func (m *Manager) forgetAnnounced(s *node.Step, some func(*bulk.Peer) []ID) {
 	for peer := range m.cfg.Peers {
 		b := s.Bulk(peer)
 		if b == nil {
 			continue
 		}
-		for _, id := range b.Announcing() {
+		for _, id := range some(b) {
 			if m.calls[id] == nil && m.jobs[id] == nil && m.jobs[Beside(id)] == nil {
 				s.Forget(peer, id)
 			}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/node"
@@ -74,6 +75,7 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 	}
 	if err := m.commit(ctx, func(s *node.Step) error {
 		m.sweepJobs(s, now)
+		m.sweepAnnounced(s, now)
 		s.Store().PruneKeys(now.Add(-KeepKeys))
 		return nil
 	}); err != nil {
@@ -134,6 +136,12 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
 	}
+}
+
+// sweepAnnounced forgets what peers announced long ago for exchanges of which nothing else came.
+func (m *Manager) sweepAnnounced(s *node.Step, now time.Time) {
+	before := now.Add(-max(m.cfg.Remember, m.cfg.TTL))
+	m.forgetAnnounced(s, func(b *bulk.Peer) []ID { return b.AnnouncedBefore(before) })
 }
 
 // dropParts forgets what came of a request.

@@ -9,7 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hoft/hoft/pkg/bulk"
+	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -167,6 +170,52 @@ func TestWhatIsReadIsNotDeleted(t *testing.T) {
 		}
 		if !stored(small.Exchange) {
 			t.Error("another answer went in its place")
+		}
+		cancel()
+		<-done
+	})
+}
+
+// What a peer announces for an exchange of which nothing else ever comes is forgotten in the end, and what it was charged for is free.
+func TestAnnouncementsOfNothingAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := apart(t, &callee{calls: map[string]int{}, do: echo, slots: 4})
+		b.start()
+		defer b.stop()
+		announce := func(seq uint64, x byte) {
+			recs := []chunk.Record{{Name: chunk.Name{x}, Hsh: chunk.Sum{x}, Len: 100}}
+			err := b.n.Do(func(s *node.Step) {
+				s.Bulk(a.self.ID()).Announce(s.Now, &bulk.PackData{Seq: seq, Exchange: exchange.ID{x}, Recs: recs})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		announced := func() (n int) {
+			if err := b.n.Do(func(s *node.Step) { n = len(s.Bulk(a.self.ID()).Announcing()) }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return n
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { b.m.Expire(ctx); close(done) }()
+		announce(1, 1)
+		announce(2, 2)
+		time.Sleep(50 * time.Minute)
+		announce(3, 2) // goes on
+		time.Sleep(5 * time.Minute)
+		if n := announced(); n != 2 {
+			t.Errorf("%d exchanges are announced, 2 were", n)
+		}
+		time.Sleep(10 * time.Minute) // an hour is what this site remembers
+		if n := announced(); n != 1 {
+			t.Errorf("%d exchanges are announced after an hour, one is young", n)
+		}
+		time.Sleep(time.Hour)
+		if n := announced(); n != 0 {
+			t.Errorf("%d exchanges are still announced", n)
 		}
 		cancel()
 		<-done
