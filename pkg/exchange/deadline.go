@@ -94,6 +94,27 @@ func (m *Manager) endOverdue(s *node.Step) {
 	}
 }
 
+// overdueAtOnce bounds how many waiting jobs one step ends.
+const overdueAtOnce = 500
+
+// endQueued ends jobs whose deadline passes while they wait for a slot, which may be long in coming. more: there are others.
+func (m *Manager) endQueued(s *node.Step) (more bool) {
+	late := m.jobsWhere(func(j *job) bool {
+		if j.state != jobQueued || j.expires.IsZero() {
+			return false
+		}
+		j.learn(s.Link(j.peer))
+		return j.passed(s.Now)
+	})
+	for _, j := range late[:min(len(late), overdueAtOnce)] {
+		m.unqueue(j)
+		p := j.overdue(j.try)
+		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
+		m.forget(s, j, p)
+	}
+	return len(late) > overdueAtOnce
+}
+
 // overdue is how a call ends whose deadline passed before its request was written: the newest sending of it, for an
 // earlier one may have come to a site that lost its state since.
 func (c *call) overdue() *Problem {

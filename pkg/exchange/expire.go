@@ -81,6 +81,11 @@ func (m *Manager) expire(ctx context.Context, now time.Time) error {
 	}); err != nil {
 		return err
 	}
+	for more := true; more; {
+		if err := m.commit(ctx, func(s *node.Step) error { more = m.endQueued(s); return nil }); err != nil {
+			return err
+		}
+	}
 	if err := m.purge(ctx, now); err != nil {
 		return err
 	}

@@ -105,6 +105,12 @@ func TestManyWaitForTheirTurn(t *testing.T) {
 
 // Those whose deadline passes while they wait end so, however many there are, and do not hold up what comes after them.
 func TestOverdueOnesMakeRoom(t *testing.T) {
+	t.Run("when a slot is free", func(t *testing.T) { overdueOnes(t, false) })
+	t.Run("while none is", func(t *testing.T) { overdueOnes(t, true) })
+}
+
+// overdueOnes has many wait beyond their deadline. looks: they end because the site looks at them.
+func overdueOnes(t *testing.T, looks bool) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		up := &callee{calls: map[string]int{}, slots: 1, do: func(r *exchange.Request, body []byte) *exchange.Response {
@@ -120,7 +126,7 @@ func TestOverdueOnesMakeRoom(t *testing.T) {
 		accept(t, a, request(b, "POST", "/first", []byte("x")))
 		until(t, "the slot is taken", func() bool { return up.count("/first") == 1 })
 		var reqs []*exchange.Request
-		for range 500 {
+		for range 1200 {
 			r := request(b, "POST", "/late", []byte("x"))
 			r.Deadline = time.Now().Add(time.Minute)
 			reqs = append(reqs, r)
@@ -129,10 +135,20 @@ func TestOverdueOnesMakeRoom(t *testing.T) {
 		last := accept(t, a, request(b, "POST", "/last", []byte("x")))
 		until(t, "all have come", func() bool { return queued(t, b) == len(late)+len(last) })
 		time.Sleep(2 * time.Minute)
-		close(release)
+		if looks {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { b.m.Expire(ctx); close(done) }()
+			defer func() { cancel(); <-done }()
+		} else {
+			close(release)
+		}
 		for _, id := range late {
 			_, err := outcome(t, a, id)
 			wantDeadlinePassed(t, err)
+		}
+		if looks {
+			close(release)
 		}
 		if _, err := outcome(t, a, last[0]); err != nil || up.count("/last") != 1 || up.count("/late") != 0 {
 			t.Errorf("%v; calls %v", err, up.calls)
