@@ -222,7 +222,7 @@ func (r *Report) String() string {
 	for _, k := range slices.Sorted(maps.Keys(r.Ended)) {
 		ended = append(ended, fmt.Sprintf("%s %d", k, r.Ended[k]))
 	}
-	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, %d of several bodies, linked or moved %d times, %d of %d reads of data brought at once, %d times data taken that was sent; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
+	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, %d of several bodies, linked, moved or cloned %d times, %d of %d reads of data brought at once, %d times data taken that was sent; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
 		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Shared, r.Linked, r.Brought, r.Reads, r.Taken, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
 }
 

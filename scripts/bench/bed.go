@@ -102,6 +102,7 @@ type pairOf struct {
 	callee  string // URL
 	pipe    string // further keys of both pipes, ", key: value"
 	mover   bool   // each site has folders of its own; a mover is to carry between ab and ba-in, ba and ab-in
+	folders string // where the pipe's folders are made; "": beside the state folders
 	site    string // further top-level lines of both
 	ingress string // further keys of the ingress, ", key: value"
 	route   string // further keys of the route, ", key: value"
@@ -121,10 +122,14 @@ func (b *bed) startPair(name string, of pairOf) (*pair, error) {
 	if of.mover {
 		in = map[string]string{"a": "ba-in", "b": "ab-in"}
 	}
+	at := "."
+	if of.folders != "" {
+		at = of.folders
+	}
 	conf := map[string]string{
-		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: ./ab, inbox: ./" + in["a"] + of.pipe + "}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: error}\n" + of.site +
+		"a": "name: site-a\nstate_dir: ./a\npipe: {outbox: " + at + "/ab, inbox: " + at + "/" + in["a"] + of.pipe + "}\npeers: [{name: site-b, keys: ./b.jwks}]\nlog: {level: error}\n" + of.site +
 			"ingress: {listen: '" + addr + "', routes: [{path: /, peer: site-b, upstream: orders" + of.route + "}]" + of.ingress + "}\n",
-		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: ./ba, inbox: ./" + in["b"] + of.pipe + "}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: error}\n" + of.site +
+		"b": "name: site-b\nstate_dir: ./b\npipe: {outbox: " + at + "/ba, inbox: " + at + "/" + in["b"] + of.pipe + "}\npeers: [{name: site-a, keys: ./a.jwks}]\nlog: {level: error}\n" + of.site +
 			"egress: {upstreams: [{name: orders, url: '" + of.callee + "', peers: [site-a], concurrency: 256}]}\n",
 	}
 	for n, text := range conf {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,8 +22,10 @@ import (
 // a changed copy.
 //
 // With alone hoft is measured and nothing beside it: for work on hoft, where CPU seconds are what to compare.
-// Sites with pipe.private are measured after those with default settings, or, with private, alone.
-func bulk(mib int, alone, private bool, bodies int) error {
+// Sites with pipe.private are measured after those with default settings, or, with private, alone. With apart, which is a
+// folder on another file system, they are measured with their pipe there instead: then packs are copied, where the first
+// ones clone them.
+func bulk(mib int, alone, private bool, apart string, bodies int) error {
 	b, err := newBed()
 	if err != nil {
 		return err
@@ -45,6 +48,16 @@ func bulk(mib int, alone, private bool, bodies int) error {
 	}
 	shared := pairOf{callee: callee, site: site}
 	byName := pairOf{callee: callee, pipe: ", private: true", site: site}
+	if alone && apart != "" {
+		folders, err := os.MkdirTemp(apart, "hoft-bench-")
+		if err != nil {
+			return err
+		}
+		defer func() { b.stop(); os.RemoveAll(folders) }() // sites would say that their pipe is gone
+		elsewhere := pairOf{callee: callee, folders: folders, site: site}
+		return errors.Join(b.uploadAlone("default settings", "pair", shared, size, body, bodies),
+			b.uploadAlone("the pipe on another file system", "apart", elsewhere, size, body, bodies))
+	}
 	if alone {
 		if !private {
 			if err := b.uploadAlone("default settings", "pair", shared, size, body, bodies); err != nil {

@@ -60,8 +60,9 @@ func main() {
 		alone := f.Bool("alone", false, "hoft alone, with the CPU seconds of both sites for each body")
 		bodies := f.Int("bodies", 3, "how many bodies with -alone")
 		private := f.Bool("private", false, "with -alone, pipe.private alone")
+		apart := f.String("apart", "", "with -alone, a `folder` on another file system, for the pipe of a second pair of sites")
 		_ = f.Parse(os.Args[2:])
-		err = bulk(*mib, *alone, *private, *bodies)
+		err = bulk(*mib, *alone, *private, *apart, *bodies)
 	case "data":
 		f := flag.NewFlagSet(what, flag.ExitOnError)
 		mib := f.Int("mib", 1024, "size of the data in MiB")
