@@ -233,7 +233,8 @@ func (s *sending) failed(err error) {
 	case errors.Is(err, exchange.ErrWait), errors.Is(err, errDead), errors.Is(err, context.Canceled), errors.Is(err, store.ErrClosed), s.proc.ended():
 	case !errors.As(err, &p):
 		s.w.fail("data", "%s could not send data: %v", s.site.name, err)
-	case p.Code == exchange.CodeDataMissing && !lost, p.Code == exchange.CodeInternal, p.Code == exchange.CodeUncertain:
+	case p.Code == exchange.CodeDataMissing && !lost, p.Code == exchange.CodeInternal,
+		p.Code == exchange.CodeUncertain && s.to.life() == s.life: // else an earlier life may have taken it
 		s.w.fail("data", "%s could not send data to %s: %v", s.site.name, s.to.name, p)
 	}
 }
