@@ -16,14 +16,6 @@ import (
 	"github.com/hoft/hoft/pkg/pipe/pipetest"
 )
 
-// cloneWith has the pipes that are opened from now on clone by a function, until the test ends.
-func cloneWith(t *testing.T, clone func(dst, src *os.File, size int64) error) {
-	t.Helper()
-	was := pipe.CloneFile
-	t.Cleanup(func() { pipe.CloneFile = was })
-	pipe.CloneFile = clone
-}
-
 // large is a file that is worth a clone.
 var large = bytes.Repeat([]byte("records "), 200_000)
 
@@ -57,7 +49,7 @@ func TestTryClone(t *testing.T) {
 		"with other content": {clone: wrong},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cloneWith(t, c.clone)
+			pipetest.CloneWith(t, c.clone)
 			o, beside := options(t), t.TempDir()
 			if c.temp {
 				o.TempDir = t.TempDir()
@@ -113,7 +105,7 @@ func TestCloneFile(t *testing.T) {
 
 // A clone in the outbox is a file of its own: what others do to it does no harm to the one that it was made from.
 func TestCloneInto(t *testing.T) {
-	cloneWith(t, pipetest.Clone)
+	pipetest.CloneWith(t, pipetest.Clone)
 	o, beside := options(t), t.TempDir()
 	d := openDir(t, o)
 	src := filepath.Join(beside, "pack")
@@ -165,7 +157,7 @@ func TestCloningEndsWhereItIsInVain(t *testing.T) {
 		t.Run(c.err.Error(), func(t *testing.T) {
 			var asked int
 			clone := pipetest.Clone
-			cloneWith(t, func(dst, src *os.File, size int64) error { asked++; return clone(dst, src, size) })
+			pipetest.CloneWith(t, func(dst, src *os.File, size int64) error { asked++; return clone(dst, src, size) })
 			o, beside := options(t), t.TempDir()
 			d := openDir(t, o)
 			must(t, d.TryClone(filepath.Join(beside, "try")))
@@ -232,7 +224,7 @@ func TestCloneOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			busy := false // TryClone clones too
-			cloneWith(t, func(dst, src *os.File, size int64) (err error) {
+			pipetest.CloneWith(t, func(dst, src *os.File, size int64) (err error) {
 				if busy && c.before != nil {
 					err = c.before(src)
 				}

@@ -12,17 +12,8 @@ import (
 	"testing"
 
 	"github.com/hoft/hoft/pkg/admin"
-	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/pipe/pipetest"
 )
-
-// cloneWith has the sites that are opened from now on clone by a function, until the test ends.
-func cloneWith(t *testing.T, clone func(dst, src *os.File, size int64) error) {
-	t.Helper()
-	was := pipe.CloneFile
-	t.Cleanup(func() { pipe.CloneFile = was })
-	pipe.CloneFile = clone
-}
 
 // cloned tells how many packs entered or left a site's pipe as clones.
 func cloned(t *testing.T, r *running, state string) uint64 {
@@ -36,7 +27,7 @@ func cloned(t *testing.T, r *running, state string) uint64 {
 
 // Where the file system shares blocks, packs enter and leave the pipe as clones, in folders that others may write in too.
 func TestPacksAreCloned(t *testing.T) {
-	cloneWith(t, pipetest.Clone)
+	pipetest.CloneWith(t, pipetest.Clone)
 	a, b := pairWith(t, sumBack, "outbox: ./ab, inbox: ./ba", "outbox: ./ba, inbox: ./ab")
 	body, sum := randomBody(24 << 20)
 	if status, text := postBody(t, a, body); status != http.StatusOK || text != sum {
@@ -60,7 +51,7 @@ func TestPacksAreCloned(t *testing.T) {
 
 // A mover that cuts packs where they lie damages nothing that is stored: what it cut is sent again.
 func TestCutInPlaceIsMended(t *testing.T) {
-	cloneWith(t, pipetest.Clone)
+	pipetest.CloneWith(t, pipetest.Clone)
 	a, _ := pairWith(t, sumBack, "outbox: ./ab, inbox: ./ba, settle: 50ms", "outbox: ./ba-out, inbox: ./ab-in, settle: 50ms")
 	ctx, cancel := context.WithCancel(t.Context())
 	moved := make(chan int)
@@ -81,7 +72,7 @@ func TestCutInPlaceIsMended(t *testing.T) {
 func TestWrongClonesAreNoticed(t *testing.T) {
 	var mu sync.Mutex
 	tried := map[string]bool{} // by folder; TryClone comes first
-	cloneWith(t, func(dst, src *os.File, size int64) error {
+	pipetest.CloneWith(t, func(dst, src *os.File, size int64) error {
 		mu.Lock()
 		defer mu.Unlock()
 		err := pipetest.Clone(dst, src, size)
