@@ -83,6 +83,8 @@ func (l *Link) Snapshot() State {
 	l.st.Learned = l.size.learned(l.cfg.Pipe)
 	l.st.Learned.Takes = l.taken.takes
 	l.staged = l.st.LastID
+	l.stagedWithdrawn.Union(l.withdrawn)
+	l.withdrawn = nil
 	l.staging.Union(l.fresh)
 	l.fresh = nil
 	l.stagingSeen.Union(l.freshSeen)
@@ -101,7 +103,7 @@ func (l *Link) Snapshot() State {
 
 // Committed tells that the last snapshot is durable: its messages may be written, its ids acked.
 func (l *Link) Committed(now time.Time, st State) {
-	l.committed = l.staged
+	l.committed, l.stagedWithdrawn = l.staged, nil
 	l.reserved = st.SeqReserved
 	l.st.receive(l.staging, l.stagedBase)
 	l.staging = nil

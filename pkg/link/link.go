@@ -184,6 +184,8 @@ type Link struct {
 	files     []*file // in transit, ascending
 	writing   *pendingWrite
 	held      counts // not acked, whole outbox
+	// own ids withdrawn: since the last snapshot, in the commit under way
+	withdrawn, stagedWithdrawn frame.Ranges
 
 	// receiving
 	fresh, staging frame.Ranges // received ids: since the last snapshot, in the commit under way

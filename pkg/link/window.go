@@ -221,6 +221,7 @@ func (l *Link) Withdraw(ids frame.Ranges) {
 		}
 		l.finish(id, nil)
 		l.changes.Withdrawn.Add(id, id)
+		l.withdrawn.Add(id, id)
 		l.dirty = true
 	}
 }
@@ -309,10 +310,17 @@ func (l *Link) dropFile(f *file, acked bool) {
 	}
 }
 
-// base is the lowest own id that is still held, last+1 when none is: the ack of the ack.
+// base is the lowest own id that is still held, last+1 when none is: the ack of the ack. What was withdrawn is held until that
+// is durable: after a crash it is sent all the same, and the peer must not take it for what never comes.
 func (l *Link) base() uint64 {
-	if len(l.done) > 0 && l.done[0][0] <= 1 {
-		return min(l.done[0][1], l.committed) + 1
+	if len(l.done) == 0 || l.done[0][0] > 1 {
+		return 1
 	}
-	return 1
+	base := min(l.done[0][1], l.committed) + 1
+	for _, r := range []frame.Ranges{l.withdrawn, l.stagedWithdrawn} {
+		if len(r) > 0 {
+			base = min(base, r[0][0])
+		}
+	}
+	return base
 }
