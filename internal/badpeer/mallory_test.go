@@ -175,6 +175,15 @@ func (m *mallory) say(msgs ...[]byte) {
 // newID is the id of an exchange.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// oldID is the id of an exchange of two days ago.
+func oldID() string {
+	x := uuid.Must(uuid.NewV7())
+	for i, ms := 5, time.Now().Add(-48*time.Hour).UnixMilli(); i >= 0; i, ms = i-1, ms>>8 {
+		x[i] = byte(ms)
+	}
+	return x.String()
+}
+
 // reqOf is the data of a request, with members changed: a nil value takes one out.
 func (m *mallory) reqOf(x string, change map[string]any) string {
 	d := map[string]any{"exchange": x, "oep": m.ep, "attempt": 1, "upstream": "open", "method": "GET", "target": "/open/" + m.name, "scheme": "http", "host": "h",

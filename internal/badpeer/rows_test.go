@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -481,6 +482,22 @@ func requests() []row {
 			m.say(all...)
 			m.await(lastExchange(all))
 		}, come: "rate-limited", told: junk, over: true},
+		{what: "a POST from before all that the site remembers, its body before it or after it", do: func(m *mallory) {
+			target := "/open/old/" + m.name
+			for bodyAt := range 2 {
+				x := oldID()
+				all := [][]byte{m.msg("req", m.reqOf(x, map[string]any{"method": "POST", "target": target, "oep": m.ep - 1, "parts": 4, "length": 4}), nil)}
+				all = slices.Insert(all, bodyAt, m.msg("body", fmt.Sprintf(`{"exchange":%q,"attempt":0,"offset":0}`, x), []byte("body")))
+				for _, one := range all {
+					m.say(one) // by itself, for within a line ids ascend
+				}
+				m.await(x)
+			}
+			m.alive()
+			if n := m.w.callee.count(target); n != 0 {
+				m.t.Errorf("%d were made", n)
+			}
+		}, come: "200, outcome-uncertain"},
 		{what: "10,000 cancellations of calls that never were", do: func(m *mallory) {
 			var all [][]byte
 			for range 10_000 {

@@ -94,10 +94,11 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.size += int64(len(body)); !m.more(s.Now, c.peer, 0, int64(len(body))) {
+	if !m.more(s.Now, c.peer, 0, int64(len(body))) {
 		m.flooded(s, c)
 		return nil, nil
 	}
+	c.size += int64(len(body))
 	c.head, c.inline = r, int64(len(body))
 	c.stored(d, r.More)
 	c.noteFar(r.Callee)
@@ -211,10 +212,11 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if c.full(0) {
 		return nil, errPieces
 	}
-	if c.size += int64(len(plain)); !m.more(s.Now, c.peer, 0, int64(len(plain))) {
+	if !m.more(s.Now, c.peer, 0, int64(len(plain))) {
 		m.flooded(s, c)
 		return nil, nil
 	}
+	c.size += int64(len(plain))
 	c.stored(d, true)
 	if b.Total != nil {
 		c.total = *b.Total
@@ -256,6 +258,7 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 // flooded ends a call whose peer gives more than it may have stored here.
 func (m *Manager) flooded(s *node.Step, c *call) {
 	m.mistake(c.peer)
+	m.less(c.peer, len(c.names), c.size)
 	m.sendCancel(s, c)
 	m.fail(s, c, Problemf(CodeResponseLarge, "the answer, with others of that site that are unfinished, takes more room than it may have here"))
 }

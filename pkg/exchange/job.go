@@ -116,19 +116,21 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if j != nil && j.came {
 		return m.askedAgain(s, j, r, inline, cost), nil
 	}
-	if j == nil {
-		tries, done := m.known(s, d, r)
-		if done {
-			return nil, nil
-		}
-		j = &job{id: r.Exchange, peer: d.Peer, try: tries}
-	} else if r.Parts > 0 {
+	tries, done := m.known(s, d, r)
+	switch {
+	case done:
+		return nil, nil
+	case j == nil:
+		j = &job{id: r.Exchange, peer: d.Peer}
+	case r.Parts > 0:
 		cost -= bodyCost // charged with the first part
 	}
+	j.try = tries
 	if !m.more(s.Now, d.Peer, 0, cost) {
 		m.mistake(d.Peer)
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
 		if m.jobs[j.id] == j { // parts of its body had come
+			m.less(j.peer, j.pieces(), j.held)
 			m.dropRequest(s, d.Peer, j.id, m.tooMuch())
 		}
 		return nil, nil
@@ -297,10 +299,11 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		}
 		size = int64(len(plain))
 		j.body.add(b.Offset, size)
-		if j.held += size + partCost; !m.more(s.Now, d.Peer, 0, size+partCost) {
+		if !m.more(s.Now, d.Peer, 0, size+partCost) {
 			m.crowded(s, j)
 			return nil, nil
 		}
+		j.held += size + partCost
 	}
 	if j.complete() {
 		m.begin(s, j)

@@ -21,7 +21,9 @@ const (
 	maxPeerPieces = 1 << 20
 	// maxVoid is how many exchanges of one peer are remembered of which nothing was ever begun here.
 	maxVoid = 4096
-	// recountEvery is the least pause between two exact counts of what a peer has.
+	// recountPer is the least pause between two exact counts of what a peer has, for each exchange that is looked at: a hundred
+	// times what that takes. More than recountEvery it need not be.
+	recountPer   = 10 * time.Microsecond
 	recountEvery = 100 * time.Millisecond
 )
 
@@ -49,7 +51,7 @@ func (m *Manager) more(now time.Time, peer identity.ID, pieces int, bytes int64)
 		return most > 0 && bytes > 0 && u.bytes+bytes > most || pieces > 0 && u.pieces+pieces > maxPeerPieces
 	}
 	if over() {
-		if now.Sub(u.counted) >= recountEvery {
+		if pause := time.Duration(len(m.jobs)+len(m.calls)) * recountPer; now.Sub(u.counted) >= min(pause, recountEvery) {
 			m.recount(u, peer)
 			u.counted = now
 		}
@@ -59,6 +61,12 @@ func (m *Manager) more(now time.Time, peer identity.ID, pieces int, bytes int64)
 	}
 	u.pieces, u.bytes = u.pieces+pieces, u.bytes+bytes
 	return true
+}
+
+// less gives back what something of the peer had that goes because it was too much: what comes at once has room.
+func (m *Manager) less(peer identity.ID, pieces int, bytes int64) {
+	u := m.share(peer)
+	u.pieces, u.bytes = max(u.pieces-pieces, 0), max(u.bytes-bytes, 0)
 }
 
 // recount looks at everything of the peer.
@@ -105,6 +113,7 @@ func (m *Manager) mistake(peer identity.ID) { m.mistakes[peer]++ }
 func (m *Manager) crowded(s *node.Step, j *job) {
 	p := m.tooMuch()
 	m.mistake(j.peer)
+	m.less(j.peer, j.pieces(), j.held)
 	if j.came {
 		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
 		m.forget(s, j, p)
