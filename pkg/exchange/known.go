@@ -93,7 +93,7 @@ func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte, co
 		m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(r), fresh: &request{r, inline}, held: cost, try: j.try, arrived: s.Now, due: j.due})
 		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 	case m.mayRepeat(r) || j.begun:
-		m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+		m.refuseAnswered(s, j, r)
 	}
 	return nil // its answer has just been sent, and will come whole
 }
@@ -103,6 +103,12 @@ func (m *Manager) onceMore(s *node.Step, j *job) {
 	m.jobs[j.id] = j
 	m.put(s, j, StageArrived)
 	m.begin(s, j)
+}
+
+// refuseAnswered refuses a request whose answer has been sent, under a number that its caller's site takes for void.
+func (m *Manager) refuseAnswered(s *node.Step, j *job, r *reqData) {
+	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+	m.endAnswer(s, j.peer, j.id)
 }
 
 // answerLost is how a call ends that was made, and whose answer cannot be had any more.

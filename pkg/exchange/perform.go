@@ -198,7 +198,7 @@ func (m *Manager) repeat(s *node.Step, j *job) bool {
 		return false
 	}
 	if !m.mayRepeat(j.again) {
-		m.refuse(s, j.peer, j.id, j.again.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+		m.refuseAnswered(s, j, j.again)
 		return false
 	}
 	m.release(s, j)
