@@ -159,6 +159,7 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 		return true
 	}
 	if c.head != nil && c.waiter != nil && c.waiter.passedOn() {
+		m.sendCancel(s, c) // nobody reads the new one: it would wait for its window for ever
 		m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: "the far side began again after a part of its answer was passed on"})
 		return false
 	}
@@ -393,6 +394,7 @@ func (m *Manager) end(s *node.Step, c *call, state string, p *Problem) {
 // done twice, is sent again; for the rest nobody can know whether it was done.
 func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 	m.dropAnswers(s, peer)
+	m.unboundAnswers(peer)
 	m.uploadAgain(s, peer)
 	l := s.Link(peer)
 	for _, c := range inOrder(m.calls) {
@@ -417,11 +419,13 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 
 // OwnReset implements node.Handler: this site was set back to an older state, or runs twice. An answer that came
 // meanwhile is gone here and, acked, at the peer as well. So the peer is asked again, under a higher attempt, and
-// decides by what it remembers (PROTOCOL "Epochs"); a request of which nothing was acked goes out again by itself. Of one
-// of which some was, that may have been for a message of the forgotten life with the same id.
+// decides by what it remembers (PROTOCOL "Epochs"); a request that was never written, and of whose body nothing was acked, goes
+// out by itself. Of one that was written the life that is gone may have had the ack and the beginning of the answer; of what was
+// acked, that may have been for a message of that life with the same id.
 func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 	m.doubt(s, peer)
 	m.dropAnswers(s, peer) // void at the peer, and what it no longer needs it said to the life that is gone
+	m.uploadAgain(s, peer)
 	held := func(r store.Out) bool {
 		return r.Acked.IsZero() && s.Link(peer).Holds(r.ID)
 	}
@@ -429,9 +433,7 @@ func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 		if c.peer != peer || c.local {
 			continue
 		}
-		rows := newest(m.rows(c))
-		asks := slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindReq && held(r) })
-		if !asks || slices.ContainsFunc(rows, func(r store.Out) bool { return !held(r) }) {
+		if c.mayBeWritten(s.Link(peer)) || slices.ContainsFunc(newest(m.rows(c)), func(r store.Out) bool { return !held(r) }) {
 			m.sendAgain(s, c)
 		}
 	}

@@ -45,6 +45,11 @@ func (in *inbound) covers(n int64) bool {
 	return len(in.missing) == 0 && (n == 0 || len(in.have) == 1 && in.have[0] == frame.Range{0, uint64(n) - 1})
 }
 
+// lacks says whether any of some chunks is awaited.
+func (in *inbound) lacks(names []chunk.Name) bool {
+	return slices.ContainsFunc(names, func(n chunk.Name) bool { _, waits := in.missing[n]; return waits })
+}
+
 func (in *inbound) add(offset, n int64) {
 	if n > 0 {
 		in.have.Add(uint64(offset), uint64(offset+n)-1)
@@ -232,8 +237,12 @@ func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, x ID, names []chu
 	}
 }
 
-// ChunksGone implements node.ChunkHandler: a body cannot be completed any more.
-func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, _ []chunk.Name) {
+// ChunksGone implements node.ChunkHandler: a body cannot be completed any more. What it lacks no longer, or was asked for on
+// behalf of an attempt that is void, need not be there.
+func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, names []chunk.Name) {
+	if in := m.awaiting[id]; in == nil || !in.lacks(names) {
+		return
+	}
 	p := Problemf(CodeChunksGone, "a part of the body was lost, and is no longer stored at its sender")
 	if c := m.calls[id]; c != nil && c.peer == peer && !c.local {
 		m.sendCancel(s, c) // the rest of the answer is not wanted

@@ -117,6 +117,16 @@ func (m *Manager) unbound(s *node.Step, c *call) {
 	}
 }
 
+// unboundAnswers opens the windows of answers to a peer that has forgotten how far it had opened them: its word for that, if
+// it still has one to say, may be taken for acked. What waits would hold up a slot, and a request that is asked for again.
+func (m *Manager) unboundAnswers(peer identity.ID) {
+	for _, j := range m.jobs {
+		if j.peer == peer && j.run != nil {
+			j.window.raise(noWindow)
+		}
+	}
+}
+
 // abandoned: nobody waits for the answer any more.
 func (m *Manager) abandoned(s *node.Step, c *call) {
 	c.waiter = nil

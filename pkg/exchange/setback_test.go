@@ -1,0 +1,95 @@
+package exchange_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/pipe"
+)
+
+// A copy of the state of the callers' side takes an ack of the life that is gone for one of what it has just sent itself,
+// a part of a body that is still coming. When it learns of that life, it sends the part again.
+func TestSetBackDuringAnUpload(t *testing.T) { synctest.Test(t, setBackDuringAnUpload) }
+
+func setBackDuringAnUpload(t *testing.T) {
+	up := &callee{calls: map[string]int{}, slots: 2, do: echo}
+	a, b := apart(t, up)
+	a.in, b.in = pipe.NewMemFolder(nil), pipe.NewMemFolder(nil)
+	stopped, end := new(atomic.Bool), make(chan struct{})
+	go move(a.out, b.in, stopped, end)
+	go move(b.out, a.in, stopped, end)
+	a.start()
+	b.start()
+	t.Cleanup(func() { close(end); a.stop(); b.stop() })
+	call(t, a, request(b, "HEAD", "/first", nil))
+	older := a.db.Clone()
+	call(t, a, request(b, "HEAD", "/forgotten", nil))
+	late, data := newestFrame(t, b.out)
+	stopped.Store(true)
+	a.crash()
+	for _, path := range a.in.Paths() {
+		a.in.Remove(path) // nothing tells it at once
+	}
+	a.db = older
+	a.start()
+
+	pr, pw := io.Pipe()
+	r := request(b, "PUT", "/x", nil)
+	r.NoCompress = true // pooled encoders must not be made in a bubble and used outside
+	r.Body, r.Length, r.Exchange = pr, -1, exchange.NewID(time.Now())
+	type result struct {
+		resp *exchange.Response
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		resp, err := a.m.Call(context.Background(), r, longWait, nil)
+		got <- result{resp, err}
+	}()
+	body := randomBytes(14 << 20)
+	if _, err := pw.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	part := func(acked bool) bool {
+		rows, err := a.db.OutboxExchange(t.Context(), r.Exchange)
+		return err == nil && len(rows) > 0 && rows[0].Acked.IsZero() == !acked
+	}
+	until(t, "a part is stored", func() bool { return part(false) })
+	a.in.WriteFile(late, data)
+	until(t, "it is taken for acked", func() bool { return part(true) })
+	stopped.Store(false)
+	call(t, a, request(b, "HEAD", "/later", nil))
+	pw.Close()
+	res := <-got
+	if res.err != nil {
+		t.Fatal(res.err)
+	}
+	defer res.resp.Body.Close()
+	if back, err := io.ReadAll(res.resp.Body); err != nil || !bytes.Equal(back, body) {
+		t.Errorf("%d bytes came back, %v", len(back), err)
+	}
+}
+
+// newestFrame gives the frame that was written last.
+func newestFrame(t *testing.T, f *pipe.MemFolder) (path string, data []byte) {
+	t.Helper()
+	for _, p := range f.Paths() {
+		if strings.HasSuffix(p, string(frame.ExtFrame)) {
+			if d, ok := f.ReadFile(p); ok {
+				path, data = p, d
+			}
+		}
+	}
+	if path == "" {
+		t.Fatal("no frame lies there")
+	}
+	return path, data
+}
