@@ -217,3 +217,28 @@ func TestSmallFilesGoWhereLargeOnesFail(t *testing.T) {
 		t.Errorf("%d failures are told after a large file was written", s.l.WriteFailures())
 	}
 }
+
+// TestGivenUpFilesDoNotPileUp: calls come and are canceled while the peer does not answer, and each leaves room for the newest
+// body alone. A body that was given up is written again in its turn all the same, so that its old file goes.
+func TestGivenUpFilesDoNotPileUp(t *testing.T) {
+	const most = 4
+	w := newWorldOf(t, 8, faults{commitDelay: time.Millisecond}, link.Config{MaxFiles: most, FrameBytes: 60_000})
+	s := w.sides[0]
+	s.accept("hello")
+	w.settle(t)
+	w.mute = [2]bool{true, true}
+	files := 0
+	for i := range 30 {
+		body := 40_000 - 1000*i
+		s.submitPrio(fmt.Sprintf("%d-%s", i, strings.Repeat("x", body)), link.PrioBulk)
+		call := s.id0(fmt.Sprintf("%d-%s", i, strings.Repeat("y", 59_300-body)))
+		w.pass(2 * time.Hour) // past a timeout, however long it has become
+		files = max(files, s.l.Sizes().Files)
+		s.l.Withdraw(frame.Ranges{{call, call}})
+	}
+	if files > most {
+		t.Errorf("%d files with messages, %d allowed", files, most)
+	}
+	w.mute = [2]bool{}
+	w.until("all acknowledged", s.holdsNothing)
+}

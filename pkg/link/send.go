@@ -81,7 +81,7 @@ func (l *Link) Next(now time.Time) *Frame {
 		if n < shareOf(PrioBulk, l.cfg.MaxFiles) {
 			most = PrioBulk
 		}
-		take = l.take(most, l.frameBytes(), now.Before(l.fullAt))
+		take = l.take(most, l.frameBytes(), now.Before(l.fullAt), l.toReplace())
 	}
 	ackOnly := len(take) == 0
 	if ackOnly && !helloDue && !l.ackOnlyDue(now) {
@@ -120,37 +120,79 @@ func (l *Link) inTransit() int {
 	return n
 }
 
-// take picks queued messages greedily by priority, down to most, up to limit bytes; one message is taken whatever its
-// size. onlySmall: no file above the size that an outbox without room still takes.
-func (l *Link) take(most Prio, limit int, onlySmall bool) []*item {
-	var out []*item
+// toReplace gives the file whose messages go first; nil: none. With as many files in the pipe as may be, those counted in that
+// are given up, each new one replaces the oldest of them: what is more urgent would else leave it there, one file after the other.
+func (l *Link) toReplace() (oldest *file) {
+	if l.withMessages() < l.cfg.MaxFiles {
+		return nil
+	}
+	for _, f := range l.files {
+		if f.lost && f.pending > 0 {
+			return f
+		}
+	}
+	return nil
+}
+
+// withMessages counts the files that carry messages, those too that are given up.
+func (l *Link) withMessages() int {
+	n := 0
+	for _, f := range l.files {
+		if f.pending > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// take picks queued messages greedily, those of one file before all, then by priority, down to most, up to limit bytes; one
+// message is taken whatever its size. onlySmall: no file above the size that an outbox without room still takes.
+func (l *Link) take(most Prio, limit int, onlySmall bool, before *file) []*item {
 	if onlySmall {
 		limit = smallFrame
 	}
 	if l.peerFull {
 		return l.takeLowest(limit, onlySmall)
 	}
-	size := 0
-	for p := range most + 1 {
-		q := l.queues[p]
-		keep := q[:0]
-		for i, x := range q {
-			switch {
-			case x.done:
-				x.queued = false
-				continue
-			case x.ID > l.committed || (size > 0 || onlySmall) && size+len(x.Data) > limit:
-				keep = append(keep, q[i])
-				continue
-			}
-			x.queued = false
-			size += len(x.Data)
-			out = append(out, x)
+	p := picked{least: onlySmall, limit: limit}
+	if before != nil {
+		for i := range l.queues {
+			l.pick(&p, Prio(i), before)
 		}
-		clear(q[len(keep):])
-		l.queues[p] = keep
 	}
-	return out
+	for i := range most + 1 {
+		l.pick(&p, i, nil)
+	}
+	return p.items
+}
+
+// picked is what goes into the next file.
+type picked struct {
+	items []*item
+	size  int
+	limit int
+	least bool // nothing above the limit, not even alone
+}
+
+// pick takes what fits of the queue of a priority; of: only what lies in that file.
+func (l *Link) pick(p *picked, prio Prio, of *file) {
+	q := l.queues[prio]
+	keep := q[:0]
+	for i, x := range q {
+		switch {
+		case x.done:
+			x.queued = false
+			continue
+		case x.ID > l.committed || of != nil && x.file != of || (p.size > 0 || p.least) && p.size+len(x.Data) > p.limit:
+			keep = append(keep, q[i])
+			continue
+		}
+		x.queued = false
+		p.size += len(x.Data)
+		p.items = append(p.items, x)
+	}
+	clear(q[len(keep):])
+	l.queues[prio] = keep
 }
 
 // takeLowest picks queued messages by their ids, whatever their priority: a peer that takes no new range needs the

@@ -24,15 +24,15 @@ func (l *Link) PeerFull() bool { return l.peerFull }
 
 // Sizes is what a link keeps at present, each bounded by Config.
 type Sizes struct {
-	Window    int    // messages in memory that are not acked
-	InTransit int    // own files with messages that are not given up
-	Ranges    int    // of ids received out of order
-	Full      bool   // no new range is taken
-	Fork      bool   // the peer is told that its state is doubled or was set back
-	Base      uint64 // the lowest id that the peer still holds, as it said last
+	Window int    // messages in memory that are not acked
+	Files  int    // own files with messages, also those that are given up
+	Ranges int    // of ids received out of order
+	Full   bool   // no new range is taken
+	Fork   bool   // the peer is told that its state is doubled or was set back
+	Base   uint64 // the lowest id that the peer still holds, as it said last
 }
 
 // Sizes gives what the link keeps.
 func (l *Link) Sizes() Sizes {
-	return Sizes{Window: len(l.items), InTransit: l.inTransit(), Ranges: len(l.st.OOO), Full: l.full, Fork: l.fork, Base: l.peerBase}
+	return Sizes{Window: len(l.items), Files: l.withMessages(), Ranges: len(l.st.OOO), Full: l.full, Fork: l.fork, Base: l.peerBase}
 }
