@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -64,8 +65,12 @@ func unackedIDs(rows []store.Out) frame.Ranges {
 // sendAgain gives the whole request to the link anew, under a higher attempt: what the peer had of it is lost.
 func (m *Manager) sendAgain(s *node.Step, c *call) {
 	rows := m.rows(c)
-	if len(rows) == 0 {
-		return // accepted, not yet committed: it goes out as it is
+	if !slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindReq }) { // accepted, not yet committed: it goes out as it is
+		if err := sendLost(s, rows); err != nil {
+			m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("a stored part of the request's body does not decode")
+			m.fail(s, c, Problemf(CodeInternal, "the stored request is damaged"))
+		}
+		return
 	}
 	unacked := m.unacked(c)
 	c.ids = nil
@@ -110,20 +115,31 @@ func (m *Manager) uploadAgain(s *node.Step, peer identity.ID) {
 
 func (u *upload) again(s *node.Step) {
 	rows, err := u.m.store.OutboxExchange(context.Background(), u.id)
-	for i := 0; err == nil && i < len(rows); i++ {
-		r := rows[i]
-		if s.Link(r.Peer).Holds(r.ID) {
-			continue // not acked: goes out by itself
-		}
-		var tail frame.Tail
-		if tail, err = retail(r.Data, 0); err == nil {
-			err = s.Send(r.Peer, node.Message{Outgoing: link.Outgoing{Kind: r.Kind, Prio: link.Prio(r.Prio), Ref: link.Ref(u.id), Tail: tail}, Keep: true, Must: true})
-		}
+	if err == nil {
+		err = sendLost(s, rows)
 	}
 	if err != nil {
 		u.m.cfg.Log.Error().Stringer("exchange", u.id).Err(err).Msg("cannot send again what was uploaded")
 		u.stop(Problemf(CodeInternal, "site %s has lost its state, and what it had of the body cannot be sent again", u.m.cfg.Peers[u.r.Peer]))
 	}
+}
+
+// sendLost gives the link anew those parts of a body that were acked; the others go out by themselves.
+func sendLost(s *node.Step, rows []store.Out) error {
+	for _, r := range newest(rows) {
+		if s.Link(r.Peer).Holds(r.ID) {
+			continue
+		}
+		tail, err := retail(r.Data, 0)
+		if err != nil {
+			return err
+		}
+		msg := node.Message{Outgoing: link.Outgoing{Kind: r.Kind, Prio: link.Prio(r.Prio), Ref: link.Ref(r.Exchange), Tail: tail}, Keep: true, Must: true}
+		if err := s.Send(r.Peer, msg); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newest leaves one row of each piece of a request: an earlier sending may have left its own.

@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
+	"github.com/hoft/hoft/pkg/node/nodetest"
 	"github.com/hoft/hoft/pkg/pipe"
+	"github.com/hoft/hoft/pkg/store"
 )
 
 // A copy of the state of the callers' side takes an ack of the life that is gone for one of what it has just sent itself,
@@ -92,4 +95,51 @@ func newestFrame(t *testing.T, f *pipe.MemFolder) (path string, data []byte) {
 		t.Fatal("no frame lies there")
 	}
 	return path, data
+}
+
+// The callees' side loses its state, and the parts that it had of a body, while the request of that body is about to be
+// accepted: the request goes out as it is, and the parts once more.
+func TestStateLostAtTheMomentOfAcceptance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := &callee{calls: map[string]int{}, slots: 2, do: echo}
+		a, b := apart(t, up)
+		a.start()
+		b.start()
+		defer func() { a.stop(); b.stop() }()
+		call(t, a, request(b, "HEAD", "/first", nil))
+		accepting, full := make(chan struct{}), new(atomic.Bool)
+		a.db.Fault(func(batch *store.Batch) error {
+			if !full.Load() && strings.Contains(fmt.Sprintf("%+v", *batch), "Stage:"+exchange.StageQueued) {
+				full.Store(true)
+				close(accepting)
+			}
+			if full.Load() {
+				return store.ErrFull
+			}
+			return nil
+		}, nil)
+		r := request(b, "PUT", "/x", randomBytes(100_000))
+		r.NoCompress = true // pooled encoders must not be made in a bubble and used outside
+		got := make(chan error, 1)
+		go func() {
+			resp, err := a.m.Call(context.Background(), r, longWait, nil)
+			if err == nil {
+				var body []byte
+				if body, err = io.ReadAll(resp.Body); err == nil && !bytes.Equal(body, randomBytes(100_000)) {
+					err = fmt.Errorf("%d bytes came back", len(body))
+				}
+			}
+			got <- err
+		}()
+		<-accepting
+		synctest.Wait()
+		b.crash()
+		b.db, b.chunks = store.NewMem(), nodetest.NewChunks()
+		b.start()
+		time.Sleep(5 * time.Second) // of the bubble's clock: the callers' side hears of the loss, and its disk is still full
+		a.db.Fault(nil, nil)
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	})
 }
