@@ -89,6 +89,8 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte, co
 // askedAfter is askedAgain for a job that has been concluded, but not durably so.
 func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte, cost int64) *node.Keep {
 	switch {
+	case j.canceled:
+		m.refuseCanceled(s, j, r)
 	case m.mayRepeat(r) && r.Parts == 0:
 		m.onceMore(s, &job{id: j.id, peer: j.peer, ask: m.askOf(r), fresh: &request{r, inline}, held: cost, try: j.try, arrived: s.Now, due: j.due})
 		return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
@@ -108,6 +110,12 @@ func (m *Manager) onceMore(s *node.Step, j *job) {
 // refuseAnswered refuses a request whose answer has been sent, under a number that its caller's site takes for void.
 func (m *Manager) refuseAnswered(s *node.Step, j *job, r *reqData) {
 	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+	m.endAnswer(s, j.peer, j.id)
+}
+
+// refuseCanceled refuses a request that was canceled, before it came or after, while an earlier sending of it was under way.
+func (m *Manager) refuseCanceled(s *node.Step, j *job, r *reqData) {
+	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, Problemf(CodeCanceled, "the call was ended at the caller's wish"), j.arrived)
 	m.endAnswer(s, j.peer, j.id)
 }
 

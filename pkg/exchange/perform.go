@@ -192,12 +192,17 @@ func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *P
 }
 
 // repeat makes a call once more whose request came again while it was under way: the answer that has just been sent
-// may be void to its caller's site. Where it must not be repeated, what that site no longer has is gone.
+// may be void to its caller's site. Where it must not be repeated, what that site no longer has is gone; where its caller gave
+// it up meanwhile, that is what came again too.
 func (m *Manager) repeat(s *node.Step, j *job) bool {
 	if j.again == nil {
 		return false
 	}
-	if !m.mayRepeat(j.again) {
+	switch {
+	case j.canceled:
+		m.refuseCanceled(s, j, j.again)
+		return false
+	case !m.mayRepeat(j.again):
 		m.refuseAnswered(s, j, j.again)
 		return false
 	}

@@ -143,3 +143,43 @@ func TestStateLostAtTheMomentOfAcceptance(t *testing.T) {
 		}
 	})
 }
+
+// A call that was asked for again while it was under way is not made again when its caller gives it up.
+func TestCancelOfACallAskedForAgain(t *testing.T) {
+	began := make(chan struct{}, 9)
+	up := &callee{calls: map[string]int{}, slots: 1}
+	up.do = func(r *exchange.Request, body []byte) *exchange.Response {
+		if r.Target != "/x" {
+			return echo(r, body)
+		}
+		began <- struct{}{}
+		return nil // until it is ended
+	}
+	a, b := pair(t, up)
+	call(t, a, request(b, "HEAD", "/first", nil))
+	id := post(t, a, request(b, "GET", "/x", nil))
+	older := a.db.Clone()
+	<-began
+	until(t, "its request is acked", func() bool {
+		st, err := a.db.Stats(t.Context(), b.self.ID())
+		return err == nil && st.Messages == 0
+	})
+	post(t, a, request(b, "POST", "/forgotten", nil))
+	until(t, "another waits", func() bool { return queued(t, b) == 1 })
+	a.crash()
+	a.db = older
+	a.start()
+	until(t, "it is asked for again", func() bool {
+		rows, err := b.db.InboxExchange(t.Context(), id)
+		return err == nil && len(rows) == 2
+	})
+	if err := a.m.Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := outcome(t, a, id); problemCode(err) != exchange.CodeCanceled {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := up.count("/x"); n != 1 {
+		t.Errorf("made %d times", n)
+	}
+}
