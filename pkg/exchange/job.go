@@ -128,11 +128,11 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	j.try = tries
 	if !m.more(s.Now, d.Peer, 0, cost) {
 		m.mistake(d.Peer)
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, m.tooMuch(), s.Now)
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+tries, m.tooMuch(), s.Now)
 		if m.jobs[j.id] == j { // parts of its body had come
 			m.less(j.peer, j.pieces(), j.held)
-			m.dropRequest(s, d.Peer, j.id, m.tooMuch())
 		}
+		m.dropRequest(s, d.Peer, j.id, m.tooMuch()) // parts of its body may come yet, or it itself once more
 		return nil, nil
 	}
 	j.ask, j.fresh, j.arrived = m.askOf(r), &request{r, inline}, s.Now
@@ -271,7 +271,7 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		}
 		if !m.more(s.Now, d.Peer, 0, bodyCost) {
 			m.mistake(d.Peer)
-			m.void(s, d.Peer, b.Exchange, m.tooMuch())
+			m.dropRequest(s, d.Peer, b.Exchange, m.tooMuch()) // durably: its request would wait for this part
 			return nil, nil
 		}
 		j = &job{id: b.Exchange, peer: d.Peer, arrived: s.Now, held: bodyCost}

@@ -91,6 +91,7 @@ type host struct {
 	pack     int64         // bulk.Config.PackBytes
 	ttl      time.Duration // Config.TTL; 0: an hour
 	most     int64         // Config.MaxBytes
+	share    int64         // Config.Share
 	flight   exchange.Flight
 	quota    bulk.Config   // its ExchangeBytes and PeerBytes
 	wait     time.Duration // Config.FullPatience
@@ -137,7 +138,7 @@ func (h *host) start() {
 	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.WarnLevel)
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer, Signed: h.signed}}, Opener: opener,
 		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(true), AckDelay: h.ackDelay}, Chunks: h.chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
-	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour), MaxBytes: h.most,
+	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour), MaxBytes: h.most, Share: h.share,
 		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: h.chunks, FullPatience: h.wait,
 		Signed: map[identity.ID]bool{h.peer.ID: h.signed}, Sealer: func(identity.ID) (*chunk.Sealer, error) {
 			if h.signed {
