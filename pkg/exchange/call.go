@@ -74,7 +74,10 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	c := m.calls[r.Exchange]
 	if c == nil || c.peer != d.Peer {
 		m.refused(d.Peer, r)
-		m.dropped.Add(1) // finished, or not ours: the link has acked it, nothing else happens
+		m.dropped.Add(1) // finished, or not ours: the link has acked it
+		if c == nil && r.More {
+			m.sendCancel(s, d.Peer, r.Exchange) // nobody opens its window, and nobody reads it
+		}
 		return nil, nil
 	}
 	ofAny := r.Problem != nil && r.Attempt == 0 // of a message that could not be handled
@@ -159,7 +162,7 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 		return true
 	}
 	if c.head != nil && c.waiter != nil && c.waiter.passedOn() {
-		m.sendCancel(s, c) // nobody reads the new one: it would wait for its window for ever
+		m.sendCancel(s, c.peer, c.id) // nobody reads the new one: it would wait for its window for ever
 		m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: "the far side began again after a part of its answer was passed on"})
 		return false
 	}
@@ -260,7 +263,7 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 func (m *Manager) flooded(s *node.Step, c *call) {
 	m.mistake(c.peer)
 	m.less(c.peer, len(c.names), c.size)
-	m.sendCancel(s, c)
+	m.sendCancel(s, c.peer, c.id)
 	m.fail(s, c, Problemf(CodeResponseLarge, "the answer, with others of that site that are unfinished, takes more room than it may have here"))
 }
 

@@ -190,16 +190,16 @@ func (m *Manager) cancelCall(id ID) {
 		if c == nil {
 			return
 		}
-		m.sendCancel(s, c)
+		m.sendCancel(s, c.peer, c.id)
 		m.fail(s, c, Problemf(CodeCanceled, "the caller left in the middle of the answer"))
 	})
 }
 
 // sendCancel has the far side end a call.
-func (m *Manager) sendCancel(s *node.Step, c *call) {
-	if msg, err := encode(frame.KindCancel, link.PrioControl, c.id, &cancelData{Exchange: c.id}, nil, false); err == nil {
+func (m *Manager) sendCancel(s *node.Step, peer identity.ID, id ID) {
+	if msg, err := encode(frame.KindCancel, link.PrioControl, id, &cancelData{Exchange: id}, nil, false); err == nil {
 		msg.Must = true
-		_ = s.Send(c.peer, msg) // an unknown peer has nothing to cancel
+		_ = s.Send(peer, msg) // an unknown peer has nothing to cancel
 	}
 }
 

@@ -133,8 +133,5 @@ func (m *Manager) takeBack(s *node.Step, c *call) {
 	if !slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindBody }) {
 		return
 	}
-	if msg, err := encode(frame.KindCancel, link.PrioControl, c.id, &cancelData{Exchange: c.id}, nil, false); err == nil {
-		msg.Must = true
-		_ = s.Send(c.peer, msg) // an unknown peer has nothing to give up
-	}
+	m.sendCancel(s, c.peer, c.id)
 }

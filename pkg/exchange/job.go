@@ -68,12 +68,19 @@ type run struct {
 	over   bool               // concluded, not yet durably
 	again  *reqData           // a higher attempt of the request that came during the call
 	told   bool
-	// canceled says that the caller gave it up between intent and call.
+	// canceled says that the caller gave it up; between intent and call it is not begun then.
 	canceled bool
 }
 
 // ended says that a job was concluded, but not yet durably.
 func (j *job) ended() bool { return j.run != nil && j.over }
+
+// giveUp ends a call whose answer is not wanted any more.
+func (r *run) giveUp() {
+	if r.canceled = true; r.stop != nil {
+		r.stop()
+	}
+}
 
 // attempt is the number that the response carries: higher for every new try.
 func (j *job) attempt() int { return j.sending*attemptsPerRequest + j.try }

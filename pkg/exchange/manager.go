@@ -315,10 +315,11 @@ func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
 		return
 	}
 	m.refuse(s, d.Peer, x, 0, p, time.Time{})
-	if j := m.jobs[x]; j != nil {
-		m.unqueue(j)
-		delete(m.jobs, x)
+	if j := m.jobs[x]; j != nil && j.peer == d.Peer && j.state == jobCalling {
+		j.giveUp() // its slot is free when it has ended
+		return
 	}
+	m.dropRequest(s, d.Peer, x, p)
 }
 
 // Written implements node.Handler.

@@ -97,6 +97,7 @@ type host struct {
 	wait     time.Duration // Config.FullPatience
 	ackDelay time.Duration // link.Config.AckDelay; 0: as usual
 	signed   bool          // the link is in signed mode
+	bare     bool          // it takes no packs: bodies travel in messages alone
 	m        *exchange.Manager
 	n        *node.Node
 	cancel   context.CancelFunc
@@ -136,10 +137,15 @@ func (h *host) start() {
 		files = h.wrap(p)
 	}
 	log := zerolog.New(zerolog.NewTestWriter(h.t)).Level(zerolog.WarnLevel)
+	var chunks node.Chunks
+	var kept exchange.Chunks
+	if !h.bare {
+		chunks, kept = h.chunks, h.chunks
+	}
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer, Signed: h.signed}}, Opener: opener,
-		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(true), AckDelay: h.ackDelay}, Chunks: h.chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
+		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(!h.bare), AckDelay: h.ackDelay}, Chunks: chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour), MaxBytes: h.most, Share: h.share,
-		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: h.chunks, FullPatience: h.wait,
+		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: kept, FullPatience: h.wait,
 		Signed: map[identity.ID]bool{h.peer.ID: h.signed}, Sealer: func(identity.ID) (*chunk.Sealer, error) {
 			if h.signed {
 				return chunk.NewPlainSealer()

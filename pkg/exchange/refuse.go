@@ -23,9 +23,7 @@ func (m *Manager) onCancel(s *node.Step, d *node.Delivery) error {
 	}
 	m.endAnswer(s, d.Peer, c.Exchange) // it is not wanted any more
 	if j != nil && j.state == jobCalling {
-		if j.canceled = true; j.stop != nil {
-			j.stop()
-		}
+		j.giveUp()
 		return nil
 	}
 	if j != nil && j.came {
@@ -90,7 +88,7 @@ func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 		s.Store().PatchExchange(j.id, store.SideEgress, store.Patch{Stage: &stage, State: &state, Attempt: &j.try, Problem: &p.Code, Detail: &p.Detail, Ended: &now})
 	}
 	s.Store().DropInboxExchange(j.id, -1)
-	if j.try == 0 && j.sending <= 1 && m.gone[j.id] == nil {
+	if j.try == 0 && m.gone[j.id] == nil { // the row is not durable yet, and parts of the body may come at once
 		m.void(s, j.peer, j.id, nil)
 	}
 }

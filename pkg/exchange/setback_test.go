@@ -183,3 +183,40 @@ func TestCancelOfACallAskedForAgain(t *testing.T) {
 		t.Errorf("made %d times", n)
 	}
 }
+
+// The callees' side has lost its state, and refuses a request that is sent again: nothing of the body that follows is kept.
+func TestBodyBehindARefusalIsNotKept(t *testing.T) {
+	hang := &callee{calls: map[string]int{}, slots: 1, do: func(*exchange.Request, []byte) *exchange.Response { return nil }}
+	a, b := apart(t, hang)
+	b.bare = true
+	a.start()
+	b.start()
+	t.Cleanup(func() { a.stop(); b.stop() })
+	post(t, a, request(b, "PUT", "/first", nil))
+	until(t, "it is under way", func() bool { return running(t, b) == 1 })
+	id := post(t, a, request(b, "PUT", "/x", randomBytes(300_000)))
+	until(t, "another waits", func() bool { return queued(t, b) == 1 })
+	b.crash()
+	b.db, b.up = store.NewMem(), refuser{hang}
+	b.start()
+	if _, err := outcome(t, a, id); problemCode(err) != exchange.CodeDenied {
+		t.Errorf("it ended with %v", err)
+	}
+	until(t, "all has come", func() bool {
+		st, err := a.db.Stats(t.Context(), b.self.ID())
+		return err == nil && st.Messages == 0
+	})
+	if parts, err := b.db.InboxParts(t.Context()); err != nil || len(parts) > 0 {
+		t.Errorf("%d parts are left, %v", len(parts), err)
+	}
+	if n, err := b.m.Tally(t.Context()); err != nil || len(n.Jobs) > 0 {
+		t.Errorf("%v, %v", n.Jobs, err)
+	}
+}
+
+// refuser is a callee that nothing is allowed to call.
+type refuser struct{ *callee }
+
+func (refuser) Admit(*exchange.Request) *exchange.Problem {
+	return exchange.Problemf(exchange.CodeDenied, "not any more")
+}

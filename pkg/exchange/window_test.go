@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/store"
 )
 
 // running says how many calls to callees are under way.
@@ -176,4 +177,27 @@ func TestSetBackInTheMiddleOfAStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The callers' side has lost its state, and with it a call; the callees' side makes that again when it starts. Nobody reads the
+// answer, so the callers' side has it ended.
+func TestAnswerToAnUnknownCallEnds(t *testing.T) {
+	up := &callee{calls: map[string]int{}, slots: 2}
+	up.do = func(r *exchange.Request, body []byte) *exchange.Response {
+		if r.Target == "/x" && up.count("/x") == 1 {
+			return nil // until the site ends
+		}
+		return long(r, body)
+	}
+	a, b := pair(t, up)
+	call(t, a, request(b, "HEAD", "/first", nil)) // they know what each other takes
+	go func() { _, _ = a.m.Call(context.Background(), request(b, "GET", "/x", nil), longWait, nil) }()
+	until(t, "it is under way", func() bool { return up.count("/x") == 1 })
+	a.crash()
+	a.db = store.NewMem()
+	a.start()
+	call(t, a, request(b, "HEAD", "/second", nil))
+	b.crash()
+	b.start()
+	until(t, "it was made again, and has ended", func() bool { return up.count("/x") == 2 && running(t, b) == 0 })
 }
