@@ -261,6 +261,9 @@ func (c *Core) PackWasRead(now time.Time, r PackRead, res PackResult) {
 			}
 		})
 	}
+	if _, ok := b.p.Expect(r.Seq); !ok && !more && res.Final {
+		next, more = r.Found, true // what was announced went with the peer's state meanwhile
+	}
 	if more {
 		c.PackFound(now, r.Peer, r.Seq, next)
 	}

@@ -109,6 +109,23 @@ func TestPacksOfWhatIsOverAreRemoved(t *testing.T) {
 	}
 }
 
+// A pack that is being read when its peer begins a new epoch is removed when that is done: nothing announces it any more.
+func TestPackOfALostStateIsRemovedWhenItWasRead(t *testing.T) {
+	c, peer, now := newBulkCore(t)
+	const announcement = `{"seq":5007,"exchange":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","recs":[["AAAAAAAAAAAAAAAAAAAAAA","AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",1000]]}`
+	tell(c, peer, now, frame.KindPack, announcement)
+	c.PackFound(now, peer, 5007, PackFound{Size: 1020, Token: "it", since: now})
+	e := c.Take(now)
+	if len(e.Reads) != 1 {
+		t.Fatalf("%+v", e.Reads)
+	}
+	c.Inbound(now, peer, link.File{Seq: 6001, Lines: []*frame.Claims{{Ep: 6, Seq: 6001}}, Whole: true}, nil)
+	c.PackWasRead(now, e.Reads[0], PackResult{Got: []int{0}, Final: true, Whole: true})
+	if e := settle(c, now); len(e.Consume) != 1 || e.Consume[0] != "it" {
+		t.Errorf("consumed %v", e.Consume)
+	}
+}
+
 // A pack of several bodies is read for those of them that are not over. In signed mode there are none: a scanner could not tell one from
 // the other.
 func TestPackOfSeveralBodies(t *testing.T) {
