@@ -92,7 +92,23 @@ func (w *World) allEnded() bool {
 			}
 		}
 	}
-	return w.mover.flying == 0 && w.fetchesEnded()
+	return w.mover.flying == 0 && w.fetchesEnded() && w.underWay() == ""
+}
+
+// underWay names a call to a callee that has not ended, whoever asked for it; "": there is none.
+func (w *World) underWay() string {
+	for _, s := range w.sites {
+		rows, err := s.main().db.Exchanges(context.Background(), store.ExchangeFilter{Running: true, Limit: 10_000})
+		if err != nil {
+			return err.Error()
+		}
+		for _, e := range rows {
+			if e.Side == store.SideEgress && e.Stage == exchange.StageCalling {
+				return fmt.Sprintf("%s %s at %s, try %d", e.Method, e.Target, s.name, e.Attempt)
+			}
+		}
+	}
+	return ""
 }
 
 // checkEnded says what has not ended in time.
@@ -119,6 +135,9 @@ func (w *World) checkEnded() {
 				w.fail("progress", "%s and %s are not synchronized after the repair: %d messages held, epochs %d and %d, %+v, stopped %q", s.name, o.name, m, own, pep, l.Stats(), l.Stopped())
 			}
 		}
+	}
+	if x := w.underWay(); x != "" {
+		w.fail("progress", "a call to a callee has not ended: %s", x)
 	}
 	w.checkFetches()
 	w.fail("progress", "the mover is not done, %d files", w.mover.flying)

@@ -83,11 +83,19 @@ type Plan struct {
 	Evict         int    // times that a chunk store drops what nobody needs
 	Streams       bool   // every answer comes in many pieces
 	Impatient     bool   // callers soon cease to wait: answers are stored
+	Ahead         int64  // exchange.Config.Window; 0: more than any answer has
 	NoDisturbance bool   // nothing but ordinary delays: every call must succeed
 }
 
 // NewPlan draws a plan from a seed.
 func NewPlan(seed uint64) Plan {
+	p := PlanOfShares(seed)
+	p.drawAhead()
+	return p
+}
+
+// PlanOfShares is what a seed meant before answers were longer than their windows.
+func PlanOfShares(seed uint64) Plan {
 	p := PlanOfSends(seed)
 	p.drawShares()
 	return p
@@ -175,6 +183,14 @@ func (p *Plan) drawShares() {
 	r := rand.New(rand.NewPCG(p.Seed, 0x636c6f6e))
 	p.Shares = p.Chunks && !p.Private && r.IntN(2) == 0
 	p.Apart = p.Apart || p.Shares
+}
+
+// drawAhead lets answers be longer than their windows in half of the plans. A source of its own, as above.
+func (p *Plan) drawAhead() {
+	r := rand.New(rand.NewPCG(p.Seed, 0x61686561))
+	if r.IntN(2) == 0 {
+		p.Ahead = 1 << 10 << r.IntN(8)
+	}
 }
 
 // drawPipe chooses how fast the pipe is, and with it how fast the rest of the world.

@@ -83,7 +83,7 @@ func (s *site) start(disk *folder) *proc {
 		signed[id] = w.signed(s, w.byID(id))
 		opt.Peers = append(opt.Peers, node.Peer{ID: id, Name: names[id], Sealer: p.seal.to(id), Signed: signed[id]})
 	}
-	cfg := exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Signed: signed, Upstreams: callee{p}, Now: p.now,
+	cfg := exchange.Config{Peers: names, TTL: 90 * 24 * time.Hour, Remember: remember, Window: w.plan.Ahead, Signed: signed, Upstreams: callee{p}, Now: p.now,
 		Honoured: func(up string) bool { return up == honoured }, Log: zerolog.Nop()}
 	in := &receiver{datapipe.Receiver{Inner: callee{p}}, p}
 	if w.plan.Sends > 0 {

@@ -24,6 +24,7 @@ var (
 	copies = flag.Bool("sim.copies", false, "as seeds were played before packs were linked, links signed and data stored")
 	reads  = flag.Bool("sim.reads", false, "as seeds were played before stored data was sent and nested")
 	sends  = flag.Bool("sim.sends", false, "as seeds were played before packs were cloned")
+	shares = flag.Bool("sim.shares", false, "as seeds were played before answers were longer than their windows")
 	bare   = flag.Bool("sim.bare", false, "no packs: bodies travel in messages alone")
 	crowd  = flag.Int("sim.crowd", 0, "so many calls come at once, with bodies that travel as chunks: bodies share packs")
 	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
@@ -93,6 +94,8 @@ func planOf(seed uint64) Plan {
 		p = PlanOfReads(seed)
 	case *sends:
 		p = PlanOfSends(seed)
+	case *shares:
+		p = PlanOfShares(seed)
 	}
 	if *held {
 		p.Rollback, p.Clone = 0, 0
@@ -154,6 +157,18 @@ func TestSeedsThatFailedSending(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			check(t, Run(t, PlanOfSends(seed))) // as it was then
+		})
+	}
+}
+
+// failedAhead are seeds that showed one since answers are longer than their windows.
+var failedAhead = []uint64{800016}
+
+func TestSeedsThatFailedAhead(t *testing.T) {
+	for _, seed := range failedAhead {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			check(t, Run(t, NewPlan(seed))) // as it is now
 		})
 	}
 }

@@ -428,6 +428,7 @@ func (m *Manager) PeerReset(s *node.Step, peer identity.ID) {
 func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 	m.doubt(s, peer)
 	m.dropAnswers(s, peer) // void at the peer, and what it no longer needs it said to the life that is gone
+	m.unboundAnswers(peer)
 	m.uploadAgain(s, peer)
 	held := func(r store.Out) bool {
 		return r.Acked.IsZero() && s.Link(peer).Holds(r.ID)

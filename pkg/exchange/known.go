@@ -80,7 +80,8 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte, co
 	case !m.mayRepeat(r) && !j.begun:
 		return nil // its answer has yet to begin, and will come whole
 	default:
-		j.again = r // when the present call has ended
+		j.again = r // when the present call has ended; nobody may open its window any more
+		j.window.raise(noWindow)
 	}
 	j.held += cost
 	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}

@@ -117,8 +117,9 @@ func (m *Manager) unbound(s *node.Step, c *call) {
 	}
 }
 
-// unboundAnswers opens the windows of answers to a peer that has forgotten how far it had opened them: its word for that, if
-// it still has one to say, may be taken for acked. What waits would hold up a slot, and a request that is asked for again.
+// unboundAnswers opens the windows of answers under way to a peer when it, or this site, has begun anew: it may have forgotten
+// how far they were open, take its word for that for acked, or have ended the call. What waits would hold up a slot, and a
+// request that is asked for again.
 func (m *Manager) unboundAnswers(peer identity.ID) {
 	for _, j := range m.jobs {
 		if j.peer == peer && j.run != nil {
