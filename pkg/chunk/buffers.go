@@ -6,6 +6,10 @@ import "sync"
 // each may always hold one chunk of minCut, so that none ever waits for another.
 const budget = 16 << 20
 
+// growing is up to where a chunk may grow that fills, in bytes in use by all: cut for want of memory it would not be found
+// again when the same data comes once more.
+const growing = 2 * budget
+
 // classes are the sizes of buffers in bytes. Each has slack for a tag and a record's header.
 var classes = [...]int{64 << 10, minCut, 1 << 20, 2 << 20, MaxChunk}
 
@@ -19,9 +23,18 @@ type buffers struct {
 	held  int64 // bytes in use and free
 	used  int64 // bytes in use
 	users int
+
+	begun, ended uint64    // chunks that were given to a sink, and those that passed it
+	passed       sync.Cond // one did
 }
 
-var memory buffers
+var memory = newBuffers()
+
+func newBuffers() *buffers {
+	m := &buffers{}
+	m.passed.L = &m.mu
+	return m
+}
 
 // join and leave frame the use of buffers by one Writer or Reader; what is free goes with the last.
 func (m *buffers) join() {
@@ -58,6 +71,37 @@ func (m *buffers) room(class int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.used+int64(classes[class]) <= budget
+}
+
+// await waits until there is room for a buffer of a class, at most until as many chunks have passed their sink as are under way
+// now: these need nothing but the disk, so nobody waits for a slow caller, or for ever.
+func (m *buffers) await(class int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for until := m.begun; m.used+int64(classes[class]) > budget && m.ended < until; {
+		m.passed.Wait()
+	}
+}
+
+// grows says whether a chunk that fills may go on in a buffer of a class.
+func (m *buffers) grows(class int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used+int64(classes[class]) <= growing
+}
+
+// begin and done frame a chunk's way through the sink.
+func (m *buffers) begin() {
+	m.mu.Lock()
+	m.begun++
+	m.mu.Unlock()
+}
+
+func (m *buffers) done() {
+	m.mu.Lock()
+	m.ended++
+	m.mu.Unlock()
+	m.passed.Broadcast()
 }
 
 // get gives a buffer of a class: length 0, content unknown.

@@ -239,9 +239,15 @@ func (w *Writer) filled(k int) error {
 	return nil
 }
 
-// crowded says that a full buffer cannot grow because others use the memory: it is cut where it is then.
+// crowded says that a full buffer cannot grow because others use the memory: it is cut where it is then, and the same data
+// elsewhere another time. So what is under way is waited for before.
 func (w *Writer) crowded() bool {
-	return len(w.buf) >= minCut && !memory.room(classOf(len(w.buf)+1))
+	if len(w.buf) < minCut {
+		return false
+	}
+	class := classOf(len(w.buf) + 1)
+	memory.await(class)
+	return !memory.grows(class)
 }
 
 // ship sends the first n bytes to be sealed and begins the next chunk with the rest.
@@ -266,15 +272,17 @@ func (w *Writer) ship(n int) error {
 		defer close(j.sealed)
 		j.out = w.s.Seal(j.buf[:0], j.buf, w.o.Compress)
 	}()
+	memory.begin()
 	w.queue <- j // has room for every slot
 	return nil
 }
 
-// admit waits until a chunk may be under way. When memory is short it is under way alone.
+// admit waits until a chunk may be under way. When memory is short it is under way alone, and after those of others.
 func (w *Writer) admit(j *job) error {
 	want := 1
 	if !memory.room(classOf(len(j.buf))) {
 		want = cap(w.slots)
+		memory.await(classOf(len(j.buf)))
 	}
 	for ; j.slots < want; j.slots++ {
 		select {
@@ -299,6 +307,7 @@ func (w *Writer) deliver(queue <-chan *job) {
 			}
 		}
 		memory.put(j.buf)
+		memory.done()
 		for ; j.slots > 0; j.slots-- {
 			<-w.slots
 		}

@@ -350,7 +350,7 @@ func TestManyWritersShareMemory(t *testing.T) {
 	memory.mu.Lock()
 	held := memory.held
 	memory.mu.Unlock()
-	if most := int64(budget + n*2*minCut); held > most {
+	if most := int64(growing + n*2*minCut); held > most {
 		t.Errorf("%d bytes held, want at most %d", held, most)
 	}
 	for i, w := range ws {

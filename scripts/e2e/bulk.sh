@@ -54,6 +54,21 @@ ok "the same again comes back" echoed "$work/body"
 a1=$(written a)
 ok "the same again costs less than 2 %: $((a1 - a0)) bytes" small $((a1 - a0)) "$bytes" 2
 
+# Where a body is cut does not depend on who else sends at the same time.
+for i in 1 2 3 4; do head -c $((48 << 20)) /dev/urandom >"$work/one-$i"; done
+all_echoed() {
+  local i clients=()
+  for i in 1 2 3 4; do echoed "$work/one-$i" & clients+=($!); done
+  for i in "${clients[@]}"; do wait "$i" || return 1; done
+}
+ok "four bodies of 48 MiB at once come back" all_echoed
+a0=$(written a)
+ok "the same four at once come back again" all_echoed
+a1=$(written a)
+ok "they cost less than 2 %: $((a1 - a0)) bytes" small $((a1 - a0)) $((192 << 20)) 2
+say "      peak memory: a $(peak a), b $(peak b)"
+rm "$work"/one-?
+
 half=$((bytes / 2))
 again1=$(again a)
 { head -c "$half" "$work/body"; head -c 1000000 /dev/urandom; tail -c "$half" "$work/body"; } >"$work/changed"
