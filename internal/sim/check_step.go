@@ -201,7 +201,7 @@ func (p *proc) checkBounds() {
 			continue
 		}
 		sizes := l.Sizes()
-		if n := sizes.Files; n > 2*pl.MaxFiles+2 { // what was one file may take several to replace
+		if n := sizes.Files; n > 4*pl.MaxFiles+8 { // what was one file may take several to replace, and small ones go past a full outbox
 			w.fail("files bounded", "%s has %d files with messages to %s, %d allowed", p.site.name, n, o.name, pl.MaxFiles)
 		}
 		if n := sizes.Window; n > pl.Window+8 { // eight may come beyond it for a peer that is full

@@ -150,7 +150,7 @@ func TestSeedsThatFailedSince(t *testing.T) {
 }
 
 // failedSending are seeds that showed one since data is sent too.
-var failedSending = []uint64{300308, 310055, 311271, 312682, 312783, 313317, 314321, 314847, 316909}
+var failedSending = []uint64{300308, 310055, 311271, 312682, 312783, 313317, 314321, 314847, 316909, 319127}
 
 func TestSeedsThatFailedSending(t *testing.T) {
 	for _, seed := range failedSending {
