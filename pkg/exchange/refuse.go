@@ -88,7 +88,7 @@ func (m *Manager) forget(s *node.Step, j *job, p *Problem) {
 		s.Store().PatchExchange(j.id, store.SideEgress, store.Patch{Stage: &stage, State: &state, Attempt: &j.try, Problem: &p.Code, Detail: &p.Detail, Ended: &now})
 	}
 	s.Store().DropInboxExchange(j.id, -1)
-	if j.try == 0 && m.gone[j.id] == nil { // the row is not durable yet, and parts of the body may come at once
-		m.void(s, j.peer, j.id, nil)
+	if (j.try == 0 || j.parts > 0) && m.gone[j.id] == nil { // the row is not durable yet, and the request may come again at once, or parts of its body
+		m.void(s, j.peer, j.id, p)
 	}
 }
