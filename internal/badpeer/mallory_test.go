@@ -33,6 +33,7 @@ type mallory struct {
 	ep, pep     uint64
 	seq, nextID uint64
 	contig, top uint64
+	run         frame.Rand // of the victim
 
 	mu      sync.Mutex
 	read    map[string]bool
@@ -86,7 +87,7 @@ func (m *mallory) claims() *frame.Claims {
 	last := m.nextID - 1
 	return &frame.Claims{V: frame.Version, Iss: m.id.ID(), Aud: m.w.victim.ID(), Rkt: m.sealer.Rkt(), Ep: m.ep, Pep: m.pep, Seq: m.seq, Fin: true,
 		Iat: time.Now().Unix(), Jti: base64.RawURLEncoding.EncodeToString(make([]byte, 16)), Run: frame.Run{FirstSeq: m.ep * frame.SeqPerEpoch, FirstID: 1, Rand: [8]byte{1}},
-		Base: 1, Last: &last, Ack: &frame.Ack{Contig: m.contig}, Rx: &frame.Rx{Top: m.top}}
+		Base: 1, Last: &last, Ack: &frame.Ack{Contig: m.contig}, Rx: &frame.Rx{Top: m.top, Run: m.run}}
 }
 
 // frame writes a file of one line; edit changes its claims, msgs are messages with their ids.
@@ -254,7 +255,7 @@ func (m *mallory) look() {
 		m.read[e.Name()] = true
 		m.top = max(m.top, name.Seq)
 		for _, c := range res.Lines {
-			m.pep = max(m.pep, c.Ep)
+			m.pep, m.run = max(m.pep, c.Ep), c.Run.Rand
 			for i := range c.Msg {
 				m.hear(&c.Msg[i])
 			}

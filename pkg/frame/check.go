@@ -39,15 +39,15 @@ func (c *Claims) check() error {
 
 // unmetValid says whether the runs are in their order: all before this one, of the epoch, each with ids above the one before it.
 func (c *Claims) unmetValid() bool {
-	last := Begun{max(c.Ep*SeqPerEpoch, 1) - 1, 0}
+	last := Run{FirstSeq: max(c.Ep*SeqPerEpoch, 1) - 1}
 	for _, u := range c.Unmet {
-		if u[0] <= last[0] || u[1] <= last[1] {
+		if u.FirstSeq <= last.FirstSeq || u.FirstID <= last.FirstID {
 			return false
 		}
 		last = u
 	}
 	n := len(c.Unmet)
-	return n <= MaxUnmet && (n == 0 || last[0] < c.Run.FirstSeq && last[1] < c.Run.FirstID)
+	return n <= MaxUnmet && (n == 0 || last.FirstSeq < c.Run.FirstSeq && last.FirstID < c.Run.FirstID)
 }
 
 func (c *Claims) checkAcks() error {

@@ -34,16 +34,44 @@ type Rx struct {
 	Seen Ranges `json:"seen"`
 	// Cut is the files that came cut.
 	Cut []Cut `json:"cut"`
+	// Run is the random bits of the newest run of which a line was taken, zero before the first.
+	Run Rand `json:"run,omitzero"`
 }
 
 // Run marks one process run of the sender: its first file number, its first message id, 64 random bits.
 type Run struct {
 	FirstSeq, FirstID uint64
-	Rand              [8]byte
+	Rand              Rand
 }
 
-// Begun is where a process run began: its first file number, its first message id.
-type Begun [2]uint64
+// Rand is the random bits by which a process run is known.
+type Rand [8]byte
+
+// String gives base64url, nothing for the zero value.
+func (r Rand) String() string {
+	if r == (Rand{}) {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(r[:])
+}
+
+// MarshalJSONTo writes base64url.
+func (r Rand) MarshalJSONTo(e *jsontext.Encoder) error {
+	return e.WriteToken(jsontext.String(base64.RawURLEncoding.EncodeToString(r[:])))
+}
+
+// UnmarshalJSONFrom reads exactly 64 bits.
+func (r *Rand) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var b Bytes
+	if err := json.UnmarshalDecode(d, &b); err != nil {
+		return err
+	}
+	if len(b) != len(r) {
+		return errors.New("run: want 64 random bits")
+	}
+	copy(r[:], b)
+	return nil
+}
 
 // Claims is what one line says. Optional parts are nil or zero.
 type Claims struct {
@@ -61,8 +89,8 @@ type Claims struct {
 	Run Run         `json:"run"`
 	// Unmet is the earlier runs of the epoch, in their order, of which the sender has not heard that the recipient has
 	// handled a file of them, or of a later one.
-	Unmet []Begun `json:"unmet,omitempty"`
-	Base  uint64  `json:"base"`
+	Unmet []Run  `json:"unmet,omitempty"`
+	Base  uint64 `json:"base"`
 	// Last, Ack and Rx come on the first and the last line only.
 	Last *uint64   `json:"last,omitzero"`
 	Ack  *Ack      `json:"ack,omitzero"`
@@ -93,11 +121,10 @@ func (r Run) append(b []byte) []byte {
 
 // UnmarshalJSONFrom reads exactly three elements.
 func (r *Run) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	var rnd Bytes
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '[' {
 		return errors.Join(errors.New("run: want an array of three"), err)
 	}
-	for _, p := range []any{&r.FirstSeq, &r.FirstID, &rnd} {
+	for _, p := range []any{&r.FirstSeq, &r.FirstID, &r.Rand} {
 		if err := json.UnmarshalDecode(d, p); err != nil {
 			return err
 		}
@@ -105,10 +132,6 @@ func (r *Run) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if t, err := d.ReadToken(); err != nil || t.Kind() != ']' {
 		return errors.Join(errors.New("run: want an array of three"), err)
 	}
-	if len(rnd) != len(r.Rand) {
-		return errors.New("run: want 64 random bits")
-	}
-	copy(r.Rand[:], rnd)
 	return nil
 }
 
@@ -132,7 +155,14 @@ func (c *Claims) Append(dst []byte, msgs [][]byte) []byte {
 	b = append(b, `,"run":`...)
 	b = c.Run.append(b)
 	if len(c.Unmet) > 0 {
-		b = appendPairs(append(b, `,"unmet":`...), c.Unmet)
+		b = append(b, `,"unmet":[`...)
+		for i, u := range c.Unmet {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = u.append(b)
+		}
+		b = append(b, ']')
 	}
 	b = appendUint(b, `,"base":`, c.Base)
 	if c.Last != nil {
@@ -185,6 +215,10 @@ func (x *Rx) append(b []byte) []byte {
 	b = strconv.AppendInt(b, x.Dly, 10)
 	b = appendPairs(append(b, `,"seen":`...), x.Seen)
 	b = appendPairs(append(b, `,"cut":`...), x.Cut)
+	if x.Run != (Rand{}) {
+		b = append(b, `,"run":"`...)
+		b = append(base64.RawURLEncoding.AppendEncode(b, x.Run[:]), '"')
+	}
 	return append(b, '}')
 }
 

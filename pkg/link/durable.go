@@ -89,7 +89,7 @@ func (l *Link) Snapshot() State {
 	l.fresh = nil
 	l.stagingSeen.Union(l.freshSeen)
 	l.freshSeen = nil
-	l.stagedBase, l.stagedTop = l.peerBase, l.top
+	l.stagedBase, l.stagedTop, l.stagedRun = l.peerBase, l.top, l.st.PeerRun.Rand
 	l.stagedElicit = l.stagedElicit || l.elicited
 	l.elicited = false
 	l.dirty, l.urgent, l.owed = false, false, false
@@ -112,6 +112,7 @@ func (l *Link) Committed(now time.Time, st State) {
 	trimLow(&l.untold, keptSeen)
 	trimLow(&l.stored, keptSeen)
 	l.stagingSeen = nil
+	l.durableRun = l.stagedRun
 	if l.stagedTop > l.durableTop.seq {
 		l.durableTop = topFile{seq: l.stagedTop, at: now}
 	}

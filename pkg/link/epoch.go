@@ -61,6 +61,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	l.durableTop = topFile{at: now}
 	l.peerBase, l.stagedBase = 0, 0
 	l.st.PeerRun, l.fork = frame.Run{}, false
+	l.durableRun, l.stagedRun = frame.Rand{}, frame.Rand{}
 	l.voidSent()
 	l.greet(now) // it has lost our caps too
 	l.urgent = true

@@ -35,7 +35,10 @@ func (l *Link) forked(c *frame.Claims) bool {
 		return true // newer, but what it has begun with was used already
 	}
 	for _, u := range c.Unmet { // runs between, of which nothing came: of one of them this may be the successor
-		if u[0] > known.FirstSeq && (u[1] <= max(l.highest(), l.st.PeerLast) || u[0] <= l.top) {
+		switch {
+		case u.FirstSeq == known.FirstSeq && u.Rand != known.Rand:
+			return true
+		case u.FirstSeq > known.FirstSeq && (u.FirstID <= max(l.highest(), l.st.PeerLast) || u.FirstSeq <= l.top):
 			return true
 		}
 	}
@@ -51,36 +54,35 @@ func (l *Link) forked(c *frame.Claims) bool {
 
 // unmet adds a run that begins to those that the peer has not met. One that gave no ids says nothing that the next does not
 // say; of too many, those in the middle go, and a state that was set back may then be noticed later, or not.
-func unmet(runs []frame.Begun, r frame.Run) []frame.Begun {
+func unmet(runs []frame.Run, r frame.Run) []frame.Run {
 	runs = slices.Clone(runs)
-	if n := len(runs); n > 0 && runs[n-1][1] == r.FirstID {
+	if n := len(runs); n > 0 && runs[n-1].FirstID == r.FirstID {
 		runs = runs[:n-1]
 	}
 	if n := len(runs); n > frame.MaxUnmet-1 {
 		runs = slices.Delete(runs, n/2, n/2+1)
 	}
-	return append(runs, frame.Begun{r.FirstSeq, r.FirstID})
+	return append(runs, r)
 }
 
 // earlier is the runs before this one that the peer has not met.
-func (l *Link) earlier() []frame.Begun {
+func (l *Link) earlier() []frame.Run {
 	if l.met {
 		return nil
 	}
 	return l.st.Unmet[:len(l.st.Unmet)-1]
 }
 
-// meet takes note that the peer has handled a file: it has met the run of that, and compared what earlier ones began with.
-func (l *Link) meet(top uint64) {
-	if !l.met && top >= l.run.FirstSeq {
+// meet takes note of the newest run that the peer has seen a line of: it has compared what that one, and earlier ones, began
+// with. By its random bits, for a state that was set back uses file numbers again, and what the life that is lost has
+// written was handled.
+func (l *Link) meet(run frame.Rand) {
+	if !l.met && run == l.run.Rand {
 		l.met, l.changes.Met = true, true
 	}
-	n := 0
-	for n < len(l.st.Unmet) && l.st.Unmet[n][0] <= top {
-		n++
-	}
-	if n > 0 {
-		l.st.Unmet, l.dirty = l.st.Unmet[n:], true
+	i := slices.IndexFunc(l.st.Unmet, func(r frame.Run) bool { return r.Rand == run })
+	if i >= 0 {
+		l.st.Unmet, l.dirty = l.st.Unmet[i+1:], true
 	}
 }
 

@@ -119,6 +119,42 @@ func TestRestoredStateIsNoticedByLaterRuns(t *testing.T) {
 	}
 }
 
+// The same where the life that is lost began at the file number that the first run on the older copy begins at too, and
+// the peer tells that run of the other's files. What the peer no longer holds is not taken for what was had.
+func TestRestoredStateOfTheSameNumbersIsNoticed(t *testing.T) {
+	w := newWorld(t, 5, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	w.settle(t)
+	before, _ := a.l.Epoch()
+	backup := a.disk.clone()
+	a.crash()
+	a.accept("lost")
+	b.accept("had by the life that is lost")
+	w.settle(t)
+	a.disk = backup
+	w.mute[0] = true
+	a.crash()
+	for i := range 5 {
+		a.accept(fmt.Sprintf("new%d", i))
+	}
+	b.accept("tells a what was handled")
+	w.pass(time.Minute)
+	if a.l.Met() {
+		t.Error("met by what another run has written")
+	}
+	a.crash()
+	a.accept("last")
+	w.mute[0] = false
+	w.settle(t)
+	if after, _ := a.l.Epoch(); after <= before {
+		t.Errorf("epoch %d after %d: no new one was opened", after, before)
+	}
+	if n := len(a.l.State().Unmet); n != 0 {
+		t.Errorf("%d runs are still told", n)
+	}
+}
+
 // Runs of which nothing comes are nothing to begin anew for.
 func TestRunsThatWereNotHeardOf(t *testing.T) {
 	w := newWorld(t, 3, faults{commitDelay: time.Millisecond})

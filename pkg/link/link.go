@@ -97,7 +97,7 @@ type State struct {
 	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
 	// Unmet is where own runs of the epoch began, in their order, of which nothing was heard that shows that the peer has
 	// handled a file of them or of a later one. The last is the newest.
-	Unmet   []frame.Begun
+	Unmet   []frame.Run
 	Doubled bool    // a second copy of this site shared the epoch: the next run opens a new one
 	Learned Learned // what was learned of the pipe; zero: nothing yet
 }
@@ -194,11 +194,13 @@ type Link struct {
 	stored         frame.Ranges // file numbers handled whole and durable, newest ranges
 	untold         frame.Ranges // of them, those that the peer is not known to know of
 	cuts           []frame.Cut
-	top            uint64  // the highest file handled
-	durableTop     topFile // the same of what is durable: what the peer is told
-	stagedTop      uint64  // the same in the commit under way
-	peerBase       uint64  // the newest base of the peer
-	stagedBase     uint64  // the same in the commit under way
+	top            uint64     // the highest file handled
+	durableTop     topFile    // the same of what is durable: what the peer is told
+	stagedTop      uint64     // the same in the commit under way
+	durableRun     frame.Rand // of the peer's newest run, as it is durable: what the peer is told
+	stagedRun      frame.Rand // the same in the commit under way
+	peerBase       uint64     // the newest base of the peer
+	stagedBase     uint64     // the same in the commit under way
 	full           bool
 	touched        [frame.MaxOOO]uint64 // ids that came last, in a ring
 	nextTouched    int
@@ -296,6 +298,7 @@ func New(cfg Config, st State, now time.Time, ownTop uint64) *Link {
 	l.stored, l.untold = l.st.Seen.Clone(), l.st.Seen.Clone()
 	l.top, _ = l.stored.Max()
 	l.durableTop = topFile{seq: l.top, at: now, told: true}
+	l.durableRun = l.st.PeerRun.Rand
 	l.rtt = newRTT(l.cfg.InitialRTT, l.st.SRTT, l.st.RTTVar)
 	l.loss = newLoss()
 	l.size = newSizes(l.cfg, st.Learned)

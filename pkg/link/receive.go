@@ -77,7 +77,7 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		// What the peer no longer holds is believed only by a run that the peer has met: an older copy of our state
 		// would learn from it to ack what it never had, and nobody would notice that it is one.
 		if c.Rx != nil {
-			l.meet(c.Rx.Top)
+			l.meet(c.Rx.Run)
 		}
 		if l.met {
 			l.advanceBase(c.Base)
@@ -260,7 +260,7 @@ func (l *Link) noteTold(seen frame.Ranges) {
 // rx says which files came.
 func (l *Link) rx(now time.Time, t told) *frame.Rx {
 	top := &l.durableTop
-	x := &frame.Rx{Top: top.seq, Seen: t.seen, Cut: t.cuts}
+	x := &frame.Rx{Top: top.seq, Seen: t.seen, Cut: t.cuts, Run: l.durableRun}
 	if top.seq != 0 {
 		x.Dly = max((now.Sub(top.at) - top.late).Milliseconds(), 0)
 	}

@@ -152,9 +152,9 @@ func jsonOf(v any) []byte {
 
 // runs is what is stored about process runs.
 type runs struct {
-	Peer    frame.Run     `json:"peer"`
-	Doubled bool          `json:"doubled,omitzero"`
-	Unmet   []frame.Begun `json:"unmet,omitempty"`
+	Peer    frame.Run   `json:"peer"`
+	Doubled bool        `json:"doubled,omitzero"`
+	Unmet   []frame.Run `json:"unmet,omitempty"`
 }
 
 // StateOf is the reverse of what the node stores.

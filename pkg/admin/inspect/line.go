@@ -74,6 +74,7 @@ type (
 		Dly  int64        `json:"dly"`
 		Seen frame.Ranges `json:"seen,omitempty"`
 		Cut  []frame.Cut  `json:"cut,omitempty"`
+		Run  string       `json:"run,omitempty"`
 	}
 )
 
@@ -130,7 +131,7 @@ func (k *Keys) claims(c *frame.Claims, o Options) *Claims {
 		out.Ack = &Ack{c.Ack.Contig, c.Ack.OOO, c.Ack.Full}
 	}
 	if c.Rx != nil {
-		out.Rx = &Rx{c.Rx.Top, c.Rx.Dly, c.Rx.Seen, c.Rx.Cut}
+		out.Rx = &Rx{c.Rx.Top, c.Rx.Dly, c.Rx.Seen, c.Rx.Cut, c.Rx.Run.String()}
 	}
 	for i := range c.Msg {
 		out.Messages = append(out.Messages, messageOf(&c.Msg[i], o))
