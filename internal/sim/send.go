@@ -26,7 +26,18 @@ type sending struct {
 	*call // for its connection: no caller's call
 	of    *stored
 	to    *site
-	life  life // of the other site then
+	life  life   // of the other site then
+	epoch uint64 // of the other site, as far as it was known then
+}
+
+// heard is the epoch of the other site as far as it is known.
+func (s *sending) heard() uint64 {
+	l := s.proc.core.Link(s.to.id)
+	if l == nil {
+		return 0
+	}
+	_, peer := l.Epoch()
+	return peer
 }
 
 // receiver takes what peers send, and hands calls on to the callee.
@@ -159,7 +170,8 @@ func (w *World) sendData(n int) {
 	c := &call{w: w, n: 1_000_000 + n, site: d.site, proc: p, peer: to, step: make(chan struct{}), life: d.site.life()}
 	c.ctx, c.leave = context.WithCancel(context.Background())
 	c.wait = time.Duration(w.dataDice.Int64N(int64(4*w.plan.DelayMax + 2*time.Minute)))
-	s := &sending{c, d, to, to.life()}
+	s := &sending{call: c, of: d, to: to, life: to.life()}
+	s.epoch = s.heard()
 	w.sendings = append(w.sendings, s)
 	w.trace.say(w, "%s sends %d bytes of data to %s", d.site.name, d.size(), to.name)
 	go s.run()
@@ -234,7 +246,7 @@ func (s *sending) failed(err error) {
 	case !errors.As(err, &p):
 		s.w.fail("data", "%s could not send data: %v", s.site.name, err)
 	case p.Code == exchange.CodeDataMissing && !lost, p.Code == exchange.CodeInternal,
-		p.Code == exchange.CodeUncertain && s.to.life() == s.life: // else an earlier life may have taken it
+		p.Code == exchange.CodeUncertain && s.to.life() == s.life && s.heard() == s.epoch: // else an earlier life may have taken it
 		s.w.fail("data", "%s could not send data to %s: %v", s.site.name, s.to.name, p)
 	}
 }

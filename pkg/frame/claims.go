@@ -34,7 +34,7 @@ type Rx struct {
 	Seen Ranges `json:"seen"`
 	// Cut is the files that came cut.
 	Cut []Cut `json:"cut"`
-	// Run is the random bits of the newest run of which a line was taken, zero before the first.
+	// Run is the random bits of the newest run that has shown what it has, zero before the first.
 	Run Rand `json:"run,omitzero"`
 }
 

@@ -89,7 +89,7 @@ func (l *Link) Snapshot() State {
 	l.fresh = nil
 	l.stagingSeen.Union(l.freshSeen)
 	l.freshSeen = nil
-	l.stagedBase, l.stagedTop, l.stagedRun = l.peerBase, l.top, l.st.PeerRun.Rand
+	l.stagedBase, l.stagedTop, l.stagedRun = l.peerBase, l.top, l.st.shown()
 	l.stagedElicit = l.stagedElicit || l.elicited
 	l.elicited = false
 	l.dirty, l.urgent, l.owed = false, false, false

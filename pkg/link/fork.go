@@ -20,7 +20,11 @@ func (l *Link) forked(c *frame.Claims) bool {
 		return false
 	case known == (frame.Run{}):
 	case r.Rand == known.Rand:
-		return l.forgot(c, l.floor)
+		if l.forgot(c, l.floor) {
+			return true
+		}
+		l.show(c)
+		return false
 	case r.FirstSeq == known.FirstSeq:
 		return true // two runs that began at the same place
 	case r.FirstSeq < known.FirstSeq: // late, from an older run
@@ -47,9 +51,26 @@ func (l *Link) forked(c *frame.Claims) bool {
 		return true
 	}
 	l.floor = was
-	l.st.PeerRun = r
+	l.st.PeerRun, l.st.PeerShown = r, false
+	l.show(c)
 	l.dirty = true
 	return false
+}
+
+// show takes note that the newest run of the peer has been compared. A line in the middle of a file, or of a pair that is
+// over, says nothing of what the run has: told of it, the run would take from us what it never had.
+func (l *Link) show(c *frame.Claims) {
+	if !l.st.PeerShown && c.Ack != nil && c.Pep == l.st.Epoch {
+		l.st.PeerShown, l.dirty = true, true
+	}
+}
+
+// shown is the random bits of the peer's newest run once it was compared, zero before.
+func (st *State) shown() frame.Rand {
+	if !st.PeerShown {
+		return frame.Rand{}
+	}
+	return st.PeerRun.Rand
 }
 
 // unmet adds a run that begins to those that the peer has not met. One that gave no ids says nothing that the next does not

@@ -405,3 +405,40 @@ func TestLateFramesAreNoFork(t *testing.T) {
 		}
 	}
 }
+
+// The first line of a run may be of a pair that is over, and shows nothing then of what the run has of our messages. It is
+// met only once it has said that under the present pair, whatever is lost meanwhile, and remembered until then.
+func TestRestoredStateThatKnowsAnOldPairIsNoticed(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		t.Run(fmt.Sprint(restarts), func(t *testing.T) {
+			w := newWorld(t, 6, faults{commitDelay: time.Millisecond})
+			a, b := w.sides[0], w.sides[1]
+			a.accept("first")
+			w.settle(t)
+			backup := a.disk.clone()
+			b.disk = disk{rows: map[uint64]link.Item{}, sent: map[uint64]link.SentFile{}, got: map[uint64]bool{}}
+			b.crash()
+			w.settle(t)
+			b.accept("had by the life that is lost")
+			w.settle(t)
+			before, _ := a.l.Epoch()
+			w.mute[1] = true // what is in the pipe comes to the life that is lost
+			w.pass(time.Minute)
+			a.disk = backup
+			a.crash()
+			w.pass(time.Second) // its line of the old pair comes, the answer does not
+			w.mute = [2]bool{true, false}
+			if restarts {
+				b.crash()
+				w.mute[0] = false
+			}
+			w.pass(2 * time.Minute)
+			w.mute[0] = false
+			w.settle(t)
+			w.pass(2 * time.Minute)
+			if after, _ := a.l.Epoch(); after <= before {
+				t.Errorf("epoch %d after %d: no new one was opened; met: %v", after, before, a.l.Met())
+			}
+		})
+	}
+}

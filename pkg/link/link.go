@@ -95,6 +95,9 @@ type State struct {
 	LastSeen         time.Time
 	Seen             frame.Ranges
 	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
+	// PeerShown says that PeerRun has said under the present pair what it has of our messages, and that none was missing that
+	// earlier ones had.
+	PeerShown bool
 	// Unmet is where own runs of the epoch began, in their order, of which nothing was heard that shows that the peer has
 	// handled a file of them or of a later one. The last is the newest.
 	Unmet   []frame.Run
@@ -197,7 +200,7 @@ type Link struct {
 	top            uint64     // the highest file handled
 	durableTop     topFile    // the same of what is durable: what the peer is told
 	stagedTop      uint64     // the same in the commit under way
-	durableRun     frame.Rand // of the peer's newest run, as it is durable: what the peer is told
+	durableRun     frame.Rand // of the peer's newest run that has shown what it has, as it is durable: what the peer is told
 	stagedRun      frame.Rand // the same in the commit under way
 	peerBase       uint64     // the newest base of the peer
 	stagedBase     uint64     // the same in the commit under way
@@ -298,7 +301,10 @@ func New(cfg Config, st State, now time.Time, ownTop uint64) *Link {
 	l.stored, l.untold = l.st.Seen.Clone(), l.st.Seen.Clone()
 	l.top, _ = l.stored.Max()
 	l.durableTop = topFile{seq: l.top, at: now, told: true}
-	l.durableRun = l.st.PeerRun.Rand
+	l.durableRun = l.st.shown()
+	if !l.st.PeerShown {
+		l.floor = floor{l.st.AckedContig, l.st.AckedOOO.Clone()}
+	}
 	l.rtt = newRTT(l.cfg.InitialRTT, l.st.SRTT, l.st.RTTVar)
 	l.loss = newLoss()
 	l.size = newSizes(l.cfg, st.Learned)
