@@ -20,9 +20,12 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 	switch {
 	case !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch:
 		return 0, false
-	case p != nil: // its row, if it has one, may not be committed yet
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, p, s.Now)
-		return 0, true
+	case p != nil: // its row, if it has one, may not say so yet, but it counts the tries
+		if row, err := m.jobRow(r.Exchange); err == nil && row.Peer == d.Peer {
+			tries = row.Attempt
+		}
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+tries, p, s.Now)
+		return tries, true
 	}
 	delete(m.gone, r.Exchange)
 	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
