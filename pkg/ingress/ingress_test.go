@@ -572,6 +572,27 @@ func TestBrokenAnswersAreSeenAsBroken(t *testing.T) {
 	}
 }
 
+// TestAnswerThatIsWholeIsNotBroken: what comes after the last byte that the head promised is not the caller's affair. It may
+// have left with all of it.
+func TestAnswerThatIsWholeIsNotBroken(t *testing.T) {
+	s := start(t, answeringWith(func() *exchange.Response {
+		r := answer(200, "")
+		r.Length, r.Body = 3, newBroken("abc")
+		return r
+	}), nil)
+	if g := s.send(t, "GET / HTTP/1.1\r\nHost: HOST\r\n"+end); g.StatusCode != 200 || g.text != "abc" {
+		t.Errorf("%d %q", g.StatusCode, g.text)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if log := s.log.String(); strings.Contains(log, "broken-off") || !strings.Contains(log, `"message":"exchange done"`) {
+		t.Errorf("log: %s", log)
+	}
+}
+
 func TestKeepAlive(t *testing.T) {
 	s := start(t, newEchoing(), nil)
 	c := dial(t, s.addr)

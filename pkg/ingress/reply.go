@@ -177,10 +177,10 @@ func (o *reply) copy(ctl *http.ResponseController) error {
 				}
 			}
 		}
-		if rerr == io.EOF {
+		switch {
+		case rerr == io.EOF, rerr != nil && o.written == o.resp.Length: // a caller that has all of it may leave before the end is read
 			return nil
-		}
-		if rerr != nil {
+		case rerr != nil:
 			return rerr
 		}
 	}
