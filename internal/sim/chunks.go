@@ -190,10 +190,14 @@ func (p *proc) sealerFor(peer identity.ID) (*chunk.Sealer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sealers[peer] == nil && p.w.signed(p.site, p.w.byID(peer)) {
-		return chunk.NewPlainSealer()
+		s, err := chunk.NewPlainSealer()
+		if err != nil {
+			return nil, err
+		}
+		return s.Apart(), nil
 	}
 	if p.sealers[peer] == nil {
-		p.sealers[peer] = chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s %s", p.w.plan.Seed, p.site.name, peer)))
+		p.sealers[peer] = chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s %s", p.w.plan.Seed, p.site.name, peer))).Apart()
 	}
 	return p.sealers[peer], nil
 }

@@ -107,7 +107,7 @@ func (w *World) putData() {
 	}
 	d := &stored{site: s, life: s.life(), content: &content{head: w.bytes(max(size, chunk.MaxInline+1))}}
 	var names []chunk.Name
-	sealer := chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s data", w.plan.Seed, s.name)))
+	sealer := chunk.NewSealer(sha256.Sum256(fmt.Appendf(nil, "%d %s data", w.plan.Seed, s.name))).Apart()
 	sink := func(_ chunk.Entry, r chunk.Record, ct []byte) error {
 		names = append(names, r.Name)
 		return p.shelf.Put(r, ct)

@@ -3,6 +3,7 @@ package chunk
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,23 +15,25 @@ func TestCutsHoldWhateverIsUnderWay(t *testing.T) {
 	data := slices.Concat(bytes.Repeat([]byte{7}, 40<<20), random(5, 24<<20), bytes.Repeat([]byte{9}, 9<<20))
 	want := cutsOf(t, 1, data, 0)[0]
 	for _, writers := range []int{1, 2, 4} {
-		synctest.Test(t, func(t *testing.T) {
-			for i, got := range cutsOf(t, writers, data, time.Second) {
-				if !slices.Equal(got, want) {
-					t.Errorf("writer %d of %d with a slow sink cuts at %v, want %v", i, writers, got, want)
+		t.Run(strconv.Itoa(writers), func(t *testing.T) {
+			t.Parallel() // each has memory, and a clock, of its own
+			synctest.Test(t, func(t *testing.T) {
+				for i, got := range cutsOf(t, writers, data, time.Second) {
+					if !slices.Equal(got, want) {
+						t.Errorf("writer %d of %d with a slow sink cuts at %v, want %v", i, writers, got, want)
+					}
 				}
-			}
+			})
 		})
 	}
-	idle(t)
 }
 
 // cutsOf gives the lengths of chunks of data that several Writers take at once, by turns, and whose sinks take a while for each.
 func cutsOf(t *testing.T, writers int, data []byte, slow time.Duration) [][]int64 {
 	t.Helper()
-	cuts, ws := make([][]int64, writers), make([]*Writer, writers)
+	cuts, ws, sealer := make([][]int64, writers), make([]*Writer, writers), NewSealer(secretA).Apart()
 	for i := range ws {
-		ws[i] = NewWriter(NewSealer(secretA), WriterOptions{}, func(e Entry, _ Record, _ []byte) error {
+		ws[i] = NewWriter(sealer, WriterOptions{}, func(e Entry, _ Record, _ []byte) error {
 			time.Sleep(slow)
 			if e.Lvl == 0 {
 				cuts[i] = append(cuts[i], e.Len)

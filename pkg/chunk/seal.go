@@ -12,7 +12,8 @@ import (
 type Sealer struct {
 	hashers sync.Pool // *blake3.Hasher keyed with K_phs
 	table   gear
-	plain   bool // chunks of data are left as they are
+	plain   bool     // chunks of data are left as they are
+	memory  *buffers // of its Writers
 }
 
 // NewSealer derives what sealing and cutting need from a secret.
@@ -21,9 +22,27 @@ func NewSealer(s Secret) *Sealer {
 	if err != nil {
 		panic(err) // the length is a constant
 	}
-	out := &Sealer{table: newGear(s.derive(labelCut, gearLen))}
+	out := &Sealer{table: newGear(s.derive(labelCut, gearLen)), memory: memory}
 	out.hashers.New = func() any { return keyed.Clone() }
 	return out
+}
+
+// Fresh gives a Sealer with a secret of its own: nothing that it seals is equal to anything else.
+func (s *Sealer) Fresh() (*Sealer, error) {
+	secret, err := NewSecret()
+	if err != nil {
+		return nil, err
+	}
+	out := NewSealer(secret)
+	out.memory = s.memory
+	return out, nil
+}
+
+// Apart has the Writers of a new Sealer share no memory, and so wait for no chunks, with those of others: for sites of which
+// many are simulated in one process, each with a clock of its own.
+func (s *Sealer) Apart() *Sealer {
+	s.memory = newBuffers()
+	return s
 }
 
 // Sealed is one chunk ready to travel: its line of the map (without a number), its record, and the ciphertext.

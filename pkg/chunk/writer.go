@@ -56,7 +56,7 @@ func NewWriter(s *Sealer, o WriterOptions, sink Sink) *Writer {
 		w.cut.g = &s.table
 	}
 	w.nodes = nodes{s: s, sink: sink, full: nodeEntries, root: MaxRoot, compress: o.Compress}
-	memory.join()
+	w.s.memory.join()
 	return w
 }
 
@@ -171,10 +171,10 @@ func (w *Writer) finish() {
 		<-w.end
 	}
 	if w.buf != nil {
-		memory.put(w.buf)
+		w.s.memory.put(w.buf)
 		w.buf = nil
 	}
-	memory.leave()
+	w.s.memory.leave()
 }
 
 // failed gives the error that ended the Writer, nil while it works.
@@ -207,18 +207,18 @@ func (w *Writer) room() {
 	if len(w.buf) < w.full() {
 		return
 	}
-	bigger := append(memory.get(classOf(len(w.buf)+1)), w.buf...)
-	memory.put(w.buf)
+	bigger := append(w.s.memory.get(classOf(len(w.buf)+1)), w.buf...)
+	w.s.memory.put(w.buf)
 	w.buf = bigger
 }
 
 // fresh gives a buffer for a chunk that begins with n bytes: one as large as the last chunk needed, if there is room.
 func (w *Writer) fresh(n int) []byte {
 	class := classOf(n)
-	if w.class > class && memory.room(w.class) {
+	if w.class > class && w.s.memory.room(w.class) {
 		class = w.class
 	}
-	return memory.get(class)
+	return w.s.memory.get(class)
 }
 
 // filled looks for a cut after k more bytes came, and ships what lies before it.
@@ -246,8 +246,8 @@ func (w *Writer) crowded() bool {
 		return false
 	}
 	class := classOf(len(w.buf) + 1)
-	memory.await(class)
-	return !memory.grows(class)
+	w.s.memory.await(class)
+	return !w.s.memory.grows(class)
 }
 
 // ship sends the first n bytes to be sealed and begins the next chunk with the rest.
@@ -272,7 +272,7 @@ func (w *Writer) ship(n int) error {
 		defer close(j.sealed)
 		j.out = w.s.Seal(j.buf[:0], j.buf, w.o.Compress)
 	}()
-	memory.begin()
+	w.s.memory.begin()
 	w.queue <- j // has room for every slot
 	return nil
 }
@@ -280,9 +280,9 @@ func (w *Writer) ship(n int) error {
 // admit waits until a chunk may be under way. When memory is short it is under way alone, and after those of others.
 func (w *Writer) admit(j *job) error {
 	want := 1
-	if !memory.room(classOf(len(j.buf))) {
+	if !w.s.memory.room(classOf(len(j.buf))) {
 		want = cap(w.slots)
-		memory.await(classOf(len(j.buf)))
+		w.s.memory.await(classOf(len(j.buf)))
 	}
 	for ; j.slots < want; j.slots++ {
 		select {
@@ -306,8 +306,8 @@ func (w *Writer) deliver(queue <-chan *job) {
 				w.fail(err)
 			}
 		}
-		memory.put(j.buf)
-		memory.done()
+		w.s.memory.put(j.buf)
+		w.s.memory.done()
 		for ; j.slots > 0; j.slots-- {
 			<-w.slots
 		}

@@ -270,14 +270,11 @@ func (p *shipper) send(b *shipment) error {
 
 // sealerFor gives what seals bodies for a peer: with fresh nothing of the body is equal to anything else.
 func (m *Manager) sealerFor(peer identity.ID, fresh bool) (*chunk.Sealer, error) {
-	if !fresh || m.cfg.Signed[peer] {
-		return m.cfg.Sealer(peer)
+	s, err := m.cfg.Sealer(peer)
+	if err != nil || !fresh || m.cfg.Signed[peer] {
+		return s, err
 	}
-	secret, err := chunk.NewSecret()
-	if err != nil {
-		return nil, err
-	}
-	return chunk.NewSealer(secret), nil
+	return s.Fresh()
 }
 
 // cutting says how bodies for a peer are cut: in signed mode at fixed places, whatever was asked for.
