@@ -37,17 +37,17 @@ func (c *Claims) check() error {
 	return c.checkMessages()
 }
 
-// unmetValid says whether the runs are in their order: all before this one, of the epoch, each with ids above the one before it.
+// unmetValid says whether the runs are in their order: all before this one, of the epoch, none with ids below the one before it.
 func (c *Claims) unmetValid() bool {
-	last := Run{FirstSeq: max(c.Ep*SeqPerEpoch, 1) - 1}
+	last := Run{FirstSeq: max(c.Ep*SeqPerEpoch, 1) - 1, FirstID: 1}
 	for _, u := range c.Unmet {
-		if u.FirstSeq <= last.FirstSeq || u.FirstID <= last.FirstID {
+		if u.FirstSeq <= last.FirstSeq || u.FirstID < last.FirstID {
 			return false
 		}
 		last = u
 	}
 	n := len(c.Unmet)
-	return n <= MaxUnmet && (n == 0 || last.FirstSeq < c.Run.FirstSeq && last.FirstID < c.Run.FirstID)
+	return n <= MaxUnmet && (n == 0 || last.FirstSeq < c.Run.FirstSeq && last.FirstID <= c.Run.FirstID)
 }
 
 func (c *Claims) checkAcks() error {

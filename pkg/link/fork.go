@@ -73,17 +73,21 @@ func (st *State) shown() frame.Rand {
 	return st.PeerRun.Rand
 }
 
-// unmet adds a run that begins to those that the peer has not met. One that gave no ids says nothing that the next does not
-// say; of too many, those in the middle go, and a state that was set back may then be noticed later, or not.
+// unmet adds a run that begins to those that the peer has not met. Of too many, those go first that gave no ids, then those in
+// the middle, and a state that was set back may then be noticed later, or not.
 func unmet(runs []frame.Run, r frame.Run) []frame.Run {
-	runs = slices.Clone(runs)
-	if n := len(runs); n > 0 && runs[n-1].FirstID == r.FirstID {
-		runs = runs[:n-1]
+	runs = append(slices.Clone(runs), r)
+	if len(runs) <= frame.MaxUnmet {
+		return runs
 	}
-	if n := len(runs); n > frame.MaxUnmet-1 {
-		runs = slices.Delete(runs, n/2, n/2+1)
+	drop := len(runs) / 2
+	for i := range runs[1:] {
+		if runs[i].FirstID == runs[i+1].FirstID {
+			drop = i
+			break
+		}
 	}
-	return append(runs, r)
+	return slices.Delete(runs, drop, drop+1)
 }
 
 // earlier is the runs before this one that the peer has not met.

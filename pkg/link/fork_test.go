@@ -155,6 +155,29 @@ func TestRestoredStateOfTheSameNumbersIsNoticed(t *testing.T) {
 	}
 }
 
+// The same where neither the life that is lost nor the first run on the older copy has sent anything.
+func TestRestoredStateOfRunsWithoutMessagesIsNoticed(t *testing.T) {
+	w := newWorld(t, 5, faults{commitDelay: time.Millisecond})
+	a := w.sides[0]
+	a.accept("first")
+	w.settle(t)
+	before, _ := a.l.Epoch()
+	backup := a.disk.clone()
+	a.crash()
+	w.until("met in the life that is lost", a.l.Met)
+	a.disk = backup
+	w.mute[0] = true
+	a.crash()
+	w.pass(time.Minute)
+	w.mute[0] = false
+	a.crash()
+	a.accept("last")
+	w.settle(t)
+	if after, _ := a.l.Epoch(); after <= before {
+		t.Errorf("epoch %d after %d: no new one was opened", after, before)
+	}
+}
+
 // Runs of which nothing comes are nothing to begin anew for.
 func TestRunsThatWereNotHeardOf(t *testing.T) {
 	w := newWorld(t, 3, faults{commitDelay: time.Millisecond})
