@@ -62,9 +62,13 @@ func (w *World) again(mean time.Duration, fn func()) {
 
 func (w *World) anySite() *site { return w.sites[w.rnd.IntN(len(w.sites))] }
 
+// mostCuts ends the failures of the power at durable steps. Each start takes such steps towards all other sites: where
+// there are many, one failure causes more than one, and the world would hardly come to its end.
+const mostCuts = 2000
+
 // crashNow lets the power fail at a durable step, or not.
 func (w *World) crashNow(p *proc) bool {
-	if w.healthy || p.dead || !w.chance(w.plan.Crash) {
+	if w.healthy || p.dead || !w.chance(w.plan.Crash) || w.report.Crashes > mostCuts {
 		return p.dead
 	}
 	p.powerCut()
