@@ -118,10 +118,12 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 	return size, nil
 }
 
-// absent gives the names of entries whose chunks are not here. names are those of the entries.
+// absent gives the names of entries whose chunks are not here, or not durably so: who waits for them hears of it. names are those of
+// the entries.
 func absent(here Chunks, entries []chunk.Entry, names []chunk.Name) (missing []chunk.Name) {
 	for i, n := range names {
-		if !here.Holds(chunk.Record{Name: n, Hsh: entries[i].Hsh}) {
+		_, err := here.Find(context.Background(), n, entries[i].Hsh)
+		if err != nil || !here.Holds(chunk.Record{Name: n, Hsh: entries[i].Hsh}) {
 			missing = append(missing, n)
 		}
 	}
