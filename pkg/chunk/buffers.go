@@ -3,7 +3,7 @@ package chunk
 import "sync"
 
 // budget is the memory in bytes that all Writers and Readers of the process use for chunks under way, as far as they can:
-// each may always hold one chunk of minCut, so that none ever waits for another.
+// each may always hold one chunk of minCut, so that none ever waits for what another has still to read.
 const budget = 16 << 20
 
 // growing is up to where a chunk may grow that fills, in bytes in use by all: cut for want of memory it would not be found

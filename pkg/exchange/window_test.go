@@ -67,16 +67,7 @@ func setBackWhileTheAnswerWaits(t *testing.T, method string, acked bool) {
 	a, b := pair(t, up)
 	call(t, a, request(b, "HEAD", "/first", nil)) // they know what each other takes
 	b.stop()
-	ids := make(chan exchange.ID, 1)
-	heads := make(chan *exchange.Response, 1)
-	go func() {
-		resp, err := a.m.Call(context.Background(), request(b, method, "/x", nil), longWait, func(id exchange.ID) { ids <- id })
-		if err != nil {
-			t.Error(err)
-		}
-		heads <- resp
-	}()
-	id := <-ids
+	id, heads := accepted(t, a, request(b, method, "/x", nil))
 	older := a.db.Clone()
 	b.start()
 	resp := <-heads
@@ -130,16 +121,7 @@ func TestSetBackInTheMiddleOfAStream(t *testing.T) {
 			a, b := pair(t, up)
 			call(t, a, request(b, "HEAD", "/first", nil))
 			b.stop()
-			ids := make(chan exchange.ID, 1)
-			heads := make(chan *exchange.Response, 1)
-			go func() {
-				resp, err := a.m.Call(context.Background(), request(b, method, "/x", nil), longWait, func(id exchange.ID) { ids <- id })
-				if err != nil {
-					t.Error(err)
-				}
-				heads <- resp
-			}()
-			id := <-ids
+			id, heads := accepted(t, a, request(b, method, "/x", nil))
 			older := a.db.Clone()
 			b.start()
 			if _, err := pw.Write([]byte("beginning")); err != nil {
@@ -200,4 +182,17 @@ func TestAnswerToAnUnknownCallEnds(t *testing.T) {
 	b.crash()
 	b.start()
 	until(t, "it was made again, and has ended", func() bool { return up.count("/x") == 2 && running(t, b) == 0 })
+}
+
+// accepted makes a call and gives its id as soon as it is accepted, and its response, nil without one, when that comes.
+func accepted(t *testing.T, a *host, r *exchange.Request) (exchange.ID, <-chan *exchange.Response) {
+	ids, heads := make(chan exchange.ID, 1), make(chan *exchange.Response, 1)
+	go func() {
+		resp, err := a.m.Call(context.Background(), r, longWait, func(id exchange.ID) { ids <- id })
+		if err != nil {
+			t.Error(err)
+		}
+		heads <- resp
+	}()
+	return <-ids, heads
 }

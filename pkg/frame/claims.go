@@ -88,7 +88,7 @@ type Claims struct {
 	Jti string      `json:"jti"`
 	Run Run         `json:"run"`
 	// Unmet is the earlier runs of the epoch, in their order, of which the sender has not heard that the recipient has
-	// handled a file of them, or of a later one.
+	// compared what they have, or a later one.
 	Unmet []Run  `json:"unmet,omitempty"`
 	Base  uint64 `json:"base"`
 	// Last, Ack and Rx come on the first and the last line only.
@@ -216,8 +216,7 @@ func (x *Rx) append(b []byte) []byte {
 	b = appendPairs(append(b, `,"seen":`...), x.Seen)
 	b = appendPairs(append(b, `,"cut":`...), x.Cut)
 	if x.Run != (Rand{}) {
-		b = append(b, `,"run":"`...)
-		b = append(base64.RawURLEncoding.AppendEncode(b, x.Run[:]), '"')
+		b = appendString(b, `,"run":"`, x.Run.String())
 	}
 	return append(b, '}')
 }

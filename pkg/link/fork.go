@@ -98,8 +98,7 @@ func (l *Link) earlier() []frame.Run {
 	return l.st.Unmet[:len(l.st.Unmet)-1]
 }
 
-// meet takes note of the newest run that the peer has seen a line of: it has compared what that one, and earlier ones, began
-// with. By its random bits, for a state that was set back uses file numbers again, and what the life that is lost has
+// meet takes note of the newest run that the peer has compared, and with it what earlier ones began with. By its random bits, for a state that was set back uses file numbers again, and what the life that is lost has
 // written was handled.
 func (l *Link) meet(run frame.Rand) {
 	if !l.met && run == l.run.Rand {

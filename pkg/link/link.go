@@ -99,7 +99,7 @@ type State struct {
 	// earlier ones had.
 	PeerShown bool
 	// Unmet is where own runs of the epoch began, in their order, of which nothing was heard that shows that the peer has
-	// handled a file of them or of a later one. The last is the newest.
+	// compared what they have, or a later one. The last is the newest.
 	Unmet   []frame.Run
 	Doubled bool    // a second copy of this site shared the epoch: the next run opens a new one
 	Learned Learned // what was learned of the pipe; zero: nothing yet
@@ -227,7 +227,7 @@ type Link struct {
 	answers   bucket // frames that answer a wrong pair
 	answerDue bool
 	floor     floor  // what earlier runs of the peer said they have
-	met       bool   // the peer has seen a file of this run, and so what this run began with
+	met       bool   // the peer has compared what this run has
 	fork      bool   // the peer is told that its state is doubled or was set back
 	begun     bool   // the own epoch began with this run, without any state
 	forced    bool   // a new own epoch was opened in this run

@@ -15,7 +15,7 @@ func (l *Link) Events() Events { return l.events }
 // WriteFailures is how many writes to this peer failed in a row; 0: the last one succeeded.
 func (l *Link) WriteFailures() int { return l.failures }
 
-// Met says whether the peer has seen a file of this run without finding that it knows a later life of this site:
+// Met says whether the peer has compared what this run has without finding that it knows a later life of this site:
 // our state is no older copy of what it was.
 func (l *Link) Met() bool { return l.met }
 
