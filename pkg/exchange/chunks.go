@@ -122,7 +122,7 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 // the entries.
 func absent(here Chunks, entries []chunk.Entry, names []chunk.Name) (missing []chunk.Name) {
 	for i, n := range names {
-		_, err := here.Find(context.Background(), n, entries[i].Hsh)
+		_, err := here.Find(context.Background(), n, entries[i].Hsh) // durable; Holds looks again where something was evicted meanwhile
 		if err != nil || !here.Holds(chunk.Record{Name: n, Hsh: entries[i].Hsh}) {
 			missing = append(missing, n)
 		}
