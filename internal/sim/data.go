@@ -112,7 +112,7 @@ func (w *World) putData() {
 		names = append(names, r.Name)
 		return p.shelf.Put(r, ct)
 	}
-	cw := chunk.NewWriter(sealer, chunk.WriterOptions{}, sink)
+	cw := chunk.NewWriter(context.Background(), sealer, chunk.WriterOptions{}, sink)
 	_, err := cw.Write(d.head)
 	if err == nil {
 		d.m, err = cw.Close()

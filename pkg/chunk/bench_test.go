@@ -67,7 +67,7 @@ func BenchmarkWriter(b *testing.B) {
 				b.SetBytes(int64(len(data)))
 				b.ReportAllocs()
 				for b.Loop() {
-					w := NewWriter(s, o, func(Entry, Record, []byte) error { return nil })
+					w := NewWriter(b.Context(), s, o, func(Entry, Record, []byte) error { return nil })
 					if _, err := w.ReadFrom(bytes.NewReader(data)); err != nil {
 						b.Fatal(err)
 					}
@@ -93,7 +93,7 @@ func BenchmarkReader(b *testing.B) {
 	for name, data := range map[string][]byte{"random": random(1, 64<<20), "json": text(1, 64<<20)} {
 		b.Run(name, func(b *testing.B) {
 			src := lender{}
-			w := NewWriter(NewSealer(secretA), WriterOptions{Compress: true}, func(_ Entry, r Record, ct []byte) error {
+			w := NewWriter(b.Context(), NewSealer(secretA), WriterOptions{Compress: true}, func(_ Entry, r Record, ct []byte) error {
 				src[r.Name] = clone(ct)
 				return nil
 			})

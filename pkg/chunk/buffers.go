@@ -1,6 +1,9 @@
 package chunk
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // budget is the memory in bytes that all Writers and Readers of the process use for chunks under way, as far as they can:
 // each may always hold one chunk of minCut, so that none ever waits for what another has still to read.
@@ -74,13 +77,19 @@ func (m *buffers) room(class int) bool {
 }
 
 // await waits until there is room for a buffer of a class, at most until as many chunks have passed their sink as are under way
-// now: these need nothing but the disk, so nobody waits for a slow caller, or for ever.
-func (m *buffers) await(class int) {
+// now: these need nothing but the disk, so nobody waits for a slow caller. A disk may stand still for long; the error is ctx's.
+func (m *buffers) await(ctx context.Context, class int) error {
+	defer context.AfterFunc(ctx, func() {
+		m.mu.Lock() // whoever waits has looked at ctx before, or looks at it after this
+		defer m.mu.Unlock()
+		m.passed.Broadcast()
+	})()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for until := m.begun; m.used+int64(classes[class]) > budget && m.ended < until; {
+	for until := m.begun; ctx.Err() == nil && m.used+int64(classes[class]) > budget && m.ended < until; {
 		m.passed.Wait()
 	}
+	return ctx.Err()
 }
 
 // grows says whether a chunk that fills may go on in a buffer of a class.

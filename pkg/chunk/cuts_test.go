@@ -33,7 +33,7 @@ func cutsOf(t *testing.T, writers int, data []byte, slow time.Duration) [][]int6
 	t.Helper()
 	cuts, ws, sealer := make([][]int64, writers), make([]*Writer, writers), NewSealer(secretA).Apart()
 	for i := range ws {
-		ws[i] = NewWriter(sealer, WriterOptions{}, func(e Entry, _ Record, _ []byte) error {
+		ws[i] = NewWriter(t.Context(), sealer, WriterOptions{}, func(e Entry, _ Record, _ []byte) error {
 			time.Sleep(slow) // on the test's own clock: the next chunks fill meanwhile
 			if e.Lvl == 0 {
 				cuts[i] = append(cuts[i], e.Len)

@@ -19,12 +19,12 @@ const resyncChunks = 32
 //
 // An error of data is returned as it is; what the sink has had then belongs to no map. ErrRange for a negative off.
 func Edit(ctx context.Context, m Map, src Source, s *Sealer, o WriterOptions, sink Sink, off int64, data io.Reader) (Map, error) {
-	return newEditor(ctx, m, src, NewWriter(s, o, sink)).edit(off, data)
+	return newEditor(ctx, m, src, NewWriter(ctx, s, o, sink)).edit(off, data)
 }
 
 // Truncate gives the map of the first size bytes of m; see Edit. ErrRange unless size is from 0 to m.Size().
 func Truncate(ctx context.Context, m Map, src Source, s *Sealer, o WriterOptions, sink Sink, size int64) (Map, error) {
-	return newEditor(ctx, m, src, NewWriter(s, o, sink)).truncate(size)
+	return newEditor(ctx, m, src, NewWriter(ctx, s, o, sink)).truncate(size)
 }
 
 // editor makes a map from one that is there.

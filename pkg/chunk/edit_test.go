@@ -20,7 +20,7 @@ func small(w *Writer) *Writer {
 
 // fresh gives the map of data that is written at once.
 func (s *shelf) fresh(t rapid.TB, o WriterOptions, data []byte) Map {
-	w := small(NewWriter(NewSealer(secretA), o, s.sink))
+	w := small(NewWriter(context.Background(), NewSealer(secretA), o, s.sink))
 	if _, err := w.Write(data); err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func (s *shelf) fresh(t rapid.TB, o WriterOptions, data []byte) Map {
 }
 
 func (s *shelf) edit(t rapid.TB, m Map, o WriterOptions, off int64, data []byte) Map {
-	out, err := newEditor(context.Background(), m, s, small(NewWriter(NewSealer(secretA), o, s.sink))).edit(off, bytes.NewReader(data))
+	out, err := newEditor(context.Background(), m, s, small(NewWriter(context.Background(), NewSealer(secretA), o, s.sink))).edit(off, bytes.NewReader(data))
 	if err != nil {
 		t.Fatalf("write %d bytes at %d of %d: %v", len(data), off, m.Size(), err)
 	}
@@ -40,7 +40,7 @@ func (s *shelf) edit(t rapid.TB, m Map, o WriterOptions, off int64, data []byte)
 }
 
 func (s *shelf) truncate(t rapid.TB, m Map, o WriterOptions, size int64) Map {
-	out, err := newEditor(context.Background(), m, s, small(NewWriter(NewSealer(secretA), o, s.sink))).truncate(size)
+	out, err := newEditor(context.Background(), m, s, small(NewWriter(context.Background(), NewSealer(secretA), o, s.sink))).truncate(size)
 	if err != nil {
 		t.Fatalf("truncate %d to %d: %v", m.Size(), size, err)
 	}

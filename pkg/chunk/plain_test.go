@@ -45,7 +45,7 @@ func TestPlainWriter(t *testing.T) {
 	data := bytes.Repeat([]byte("the same line again and again, which would compress well\n"), 50_000)
 	shelf := newShelf()
 	var m Map
-	w := NewWriter(plainSealer(t), WriterOptions{Compress: true, Fixed: true}, func(e Entry, r Record, ct []byte) error {
+	w := NewWriter(t.Context(), plainSealer(t), WriterOptions{Compress: true, Fixed: true}, func(e Entry, r Record, ct []byte) error {
 		m.Entries = append(m.Entries, e)
 		return shelf.sink(e, r, ct)
 	})

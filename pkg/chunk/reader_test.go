@@ -17,7 +17,7 @@ const few = 50
 func nested(t *testing.T, s *shelf, n int) (Map, []byte) {
 	t.Helper()
 	data := random(8, 64*n)
-	w := NewWriter(NewSealer(secretA), WriterOptions{}, s.sink)
+	w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{}, s.sink)
 	w.nodes.full = few
 	for i := range n {
 		if _, err := w.Write(data[64*i : 64*i+64]); err != nil {

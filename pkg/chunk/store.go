@@ -45,7 +45,7 @@ const alignFrom = 64 << 10
 // list is removed at the next start, and what it lists and is not there is forgotten and can be asked for again.
 //
 // When the store is full, the longest unused chunks go that have no owner. So note the owner first (Pin), then look
-// (Has) or Put: what is there then stays until Unpin. Pins of exchanges live in memory, and are made again after a
+// (Find, Holds) or Put: what is there then stays until Unpin. Pins of exchanges live in memory, and are made again after a
 // restart before anything is put. Data that has an owner for good is pinned by a Change of the index.
 type Store struct {
 	d     disk

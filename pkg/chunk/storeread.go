@@ -6,70 +6,55 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"syscall"
 )
 
 var _ FillSource = (*Store)(nil)
 
-// Has says whether a chunk of this name is here, put or durable. Where the hash is known, Holds is the better question.
-func (s *Store) Has(n Name) bool {
-	return s.holds(n, func(Record) bool { return true })
-}
-
 // Holds says whether a chunk with this name and hash is here, put or durable.
 func (s *Store) Holds(r Record) bool {
-	return s.holds(r.Name, func(x Record) bool { return x.Hsh == r.Hsh })
-}
-
-// Find gives the record of the chunk with this name and hash, or ErrMissing. What is put and not durable is not found.
-func (s *Store) Find(ctx context.Context, n Name, hsh Sum) (Record, error) {
-	rows, err := s.idx.FindChunks(ctx, []Name{n})
-	if err != nil {
-		return Record{}, fmt.Errorf("chunk store: %w", err)
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range rows {
-		if r.Hsh == hsh && !s.leaving[keyOf(r.Record)] {
-			return r.Record, nil
-		}
+	put := s.pending[keyOf(r)] != nil
+	s.mu.Unlock()
+	if put {
+		return true
 	}
-	return Record{}, ErrMissing
+	_, err := s.Find(s.ctx, r.Name, r.Hsh)
+	return err == nil // else at worst it is stored or sent once more
 }
 
-func (s *Store) holds(n Name, is func(Record) bool) bool {
+// Find gives the record of the chunk with this name and hash, or ErrMissing. What is put and not durable is not found. What is
+// found stays if it was pinned before.
+func (s *Store) Find(ctx context.Context, n Name, hsh Sum) (Record, error) {
 	for {
-		pending, round := s.isPending(n, is)
-		if pending {
-			return true
-		}
-		rows, err := s.idx.FindChunks(s.ctx, []Name{n})
+		round := s.evictions()
+		rows, err := s.idx.FindChunks(ctx, []Name{n})
 		if err != nil {
-			return false // at worst it is stored or sent once more
+			return Record{}, fmt.Errorf("chunk store: %w", err)
+		}
+		i := slices.IndexFunc(rows, func(r Row) bool { return r.Hsh == hsh })
+		if i < 0 {
+			return Record{}, ErrMissing
 		}
 		s.mu.Lock()
-		again := s.round != round // something went since the look
-		found := false
-		for _, r := range rows {
-			found = found || is(r.Record) && !s.leaving[keyOf(r.Record)]
-		}
+		leaves, again := s.leaving[keyOf(rows[i].Record)], s.round != round
 		s.mu.Unlock()
-		if !again || !found {
-			return found
+		switch {
+		case again: // something went since the look
+		case leaves:
+			return Record{}, ErrMissing
+		default:
+			return rows[i].Record, nil
 		}
 	}
 }
 
-// isPending says whether a chunk is put and not in the index, and which round of eviction it is.
-func (s *Store) isPending(n Name, is func(Record) bool) (pending bool, round int) {
+// evictions says which round of eviction it is.
+func (s *Store) evictions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for k, w := range s.pending {
-		if k.name == n && is(w.row.Record) {
-			return true, s.round
-		}
-	}
-	return false, s.round
+	return s.round
 }
 
 // Chunk gives a whole ciphertext, which is the caller's, or ErrMissing. It is not verified: what opens it does that.

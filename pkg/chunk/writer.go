@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"context"
 	"errors"
 	"io"
 	"runtime"
@@ -22,6 +23,7 @@ var errAborted = errors.New("chunk writer was aborted")
 // in order, as soon as they are sealed, to the sink, which a goroutine of the Writer calls, one call at a time. Memory
 // is bounded by a few chunks. End it by Close or Abort. Not safe for concurrent use.
 type Writer struct {
+	ctx   context.Context
 	s     *Sealer
 	o     WriterOptions
 	sink  Sink
@@ -49,9 +51,10 @@ type job struct {
 	sealed chan struct{}
 }
 
-// NewWriter begins a body. The sink is called until Close or Abort has returned, and not after it.
-func NewWriter(s *Sealer, o WriterOptions, sink Sink) *Writer {
-	w := &Writer{s: s, o: o, sink: sink, stop: make(chan struct{}), end: make(chan struct{})}
+// NewWriter begins a body. The sink is called until Close or Abort has returned, and not after it. ctx ends the waiting for
+// memory that others use; what the sink waits for is the sink's.
+func NewWriter(ctx context.Context, s *Sealer, o WriterOptions, sink Sink) *Writer {
+	w := &Writer{ctx: ctx, s: s, o: o, sink: sink, stop: make(chan struct{}), end: make(chan struct{})}
 	if !o.Fixed {
 		w.cut.g = &s.table
 	}
@@ -226,8 +229,14 @@ func (w *Writer) filled(k int) error {
 	w.total += int64(k)
 	for len(w.buf) > 0 {
 		n := w.cut.scan(w.buf)
-		if n == 0 && len(w.buf) == w.full() && w.crowded() {
-			n = len(w.buf)
+		if n == 0 && len(w.buf) == w.full() {
+			crowded, err := w.crowded()
+			if err != nil {
+				return err
+			}
+			if crowded {
+				n = len(w.buf)
+			}
 		}
 		if n == 0 {
 			return nil
@@ -241,13 +250,13 @@ func (w *Writer) filled(k int) error {
 
 // crowded says that a full buffer cannot grow because others use the memory: it is cut where it is then, and the same data
 // elsewhere another time. So what is under way is waited for before.
-func (w *Writer) crowded() bool {
+func (w *Writer) crowded() (bool, error) {
 	if len(w.buf) < minCut {
-		return false
+		return false, nil
 	}
 	class := classOf(len(w.buf) + 1)
-	w.s.memory.await(class)
-	return !w.s.memory.grows(class)
+	err := w.s.memory.await(w.ctx, class)
+	return !w.s.memory.grows(class), err
 }
 
 // ship sends the first n bytes to be sealed and begins the next chunk with the rest.
@@ -282,7 +291,9 @@ func (w *Writer) admit(j *job) error {
 	want := 1
 	if !w.s.memory.room(classOf(len(j.buf))) {
 		want = cap(w.slots)
-		w.s.memory.await(classOf(len(j.buf)))
+		if err := w.s.memory.await(w.ctx, classOf(len(j.buf))); err != nil {
+			return err
+		}
 	}
 	for ; j.slots < want; j.slots++ {
 		select {

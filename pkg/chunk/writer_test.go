@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 )
 
 // shelf is a source in memory that counts what it is asked for.
@@ -43,7 +44,7 @@ func (s *shelf) Chunk(ctx context.Context, n Name) ([]byte, error) {
 // store writes data onto the shelf and gives its map.
 func (s *shelf) store(t *testing.T, secret Secret, o WriterOptions, data []byte) Map {
 	t.Helper()
-	w := NewWriter(NewSealer(secret), o, s.sink)
+	w := NewWriter(t.Context(), NewSealer(secret), o, s.sink)
 	if n, err := w.ReadFrom(bytes.NewReader(data)); err != nil || n != int64(len(data)) {
 		t.Fatalf("%d bytes written: %v", n, err)
 	}
@@ -141,7 +142,7 @@ func TestCutsDoNotDependOnReads(t *testing.T) {
 	}
 	for name, way := range ways {
 		got := newShelf()
-		w := NewWriter(NewSealer(secretA), WriterOptions{}, got.sink)
+		w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{}, got.sink)
 		if err := way(w); err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +263,7 @@ func TestChangedCopy(t *testing.T) {
 func TestSinkDoesNotWaitForMore(t *testing.T) {
 	first := make(chan struct{})
 	var once sync.Once
-	w := NewWriter(NewSealer(secretA), WriterOptions{Fixed: true}, func(Entry, Record, []byte) error {
+	w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{Fixed: true}, func(Entry, Record, []byte) error {
 		once.Do(func() { close(first) })
 		return nil
 	})
@@ -277,7 +278,7 @@ func TestSinkFails(t *testing.T) {
 	boom := errors.New("boom")
 	for fail := range 6 {
 		calls := 0
-		w := NewWriter(NewSealer(secretA), WriterOptions{Fixed: true}, func(Entry, Record, []byte) error {
+		w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{Fixed: true}, func(Entry, Record, []byte) error {
 			if calls++; calls > fail {
 				return boom
 			}
@@ -303,7 +304,7 @@ func TestSinkFails(t *testing.T) {
 
 func TestAbort(t *testing.T) {
 	for _, n := range []int{0, 100, 3 << 20} {
-		w := NewWriter(NewSealer(secretA), WriterOptions{}, func(Entry, Record, []byte) error { return nil })
+		w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{}, func(Entry, Record, []byte) error { return nil })
 		if _, err := w.Write(random(1, n)); err != nil {
 			t.Fatal(err)
 		}
@@ -320,7 +321,7 @@ func TestAbort(t *testing.T) {
 func TestSourceFails(t *testing.T) {
 	boom := errors.New("boom")
 	s := newShelf()
-	w := NewWriter(NewSealer(secretA), WriterOptions{}, s.sink)
+	w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{}, s.sink)
 	if n, err := w.ReadFrom(io.MultiReader(bytes.NewReader(random(1, 5000)), iotest.ErrReader(boom))); n != 5000 || err != boom {
 		t.Fatalf("%d, %v", n, err)
 	}
@@ -341,7 +342,7 @@ func TestManyWritersShareMemory(t *testing.T) {
 	shelves := make([]*shelf, n)
 	for i := range n {
 		shelves[i] = newShelf()
-		w := NewWriter(NewSealer(secretA), WriterOptions{}, shelves[i].sink)
+		w := NewWriter(t.Context(), NewSealer(secretA), WriterOptions{}, shelves[i].sink)
 		ws = append(ws, w)
 		if _, err := w.Write(data); err != nil {
 			t.Fatal(err)
@@ -363,4 +364,41 @@ func TestManyWritersShareMemory(t *testing.T) {
 		}
 	}
 	idle(t)
+}
+
+// A Writer that waits for memory which others use is ended by its context, although their chunks do not pass.
+func TestWriterLeavesWaitForMemory(t *testing.T) {
+	for name, fixed := range map[string]bool{"to let a chunk grow": false, "to have one under way": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sealer := NewSealer(secretA).Apart()
+				m := sealer.memory
+				m.join()
+				m.begin() // a chunk whose sink stands still
+				for range budget / MaxChunk {
+					m.get(classOf(MaxChunk))
+				}
+				ctx, leave := context.WithCancel(t.Context())
+				w := NewWriter(ctx, sealer, WriterOptions{Fixed: fixed}, func(Entry, Record, []byte) error { return nil })
+				written := make(chan error, 1)
+				go func() {
+					_, err := w.Write(make([]byte, 8<<20))
+					written <- err
+				}()
+				synctest.Wait()
+				if len(written) != 0 {
+					t.Fatalf("did not wait: %v", <-written)
+				}
+				leave()
+				synctest.Wait()
+				if len(written) == 0 {
+					t.Fatal("waits on")
+				}
+				if err := <-written; !errors.Is(err, context.Canceled) {
+					t.Errorf("%v", err)
+				}
+				w.Abort()
+			})
+		})
+	}
 }

@@ -45,7 +45,7 @@ func (s *Server) Keep(ctx context.Context, who string, body io.Reader) (text []b
 	}
 	k := s.keeper(who)
 	defer k.release()
-	w := chunk.NewWriter(s.o.Sealer, options, k.sink(ctx))
+	w := chunk.NewWriter(ctx, s.o.Sealer, options, k.sink(ctx))
 	defer w.Abort()
 	limited := &io.LimitedReader{R: body, N: s.most + 1}
 	if _, err := w.ReadFrom(limited); err != nil {

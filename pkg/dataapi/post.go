@@ -62,7 +62,7 @@ func (c *call) store(r io.Reader, until time.Time) (chunk.Map, *exchange.Problem
 	ctx := c.r.Context()
 	k := c.s.keeper(c.who)
 	defer k.release()
-	w := chunk.NewWriter(c.s.o.Sealer, options, k.sink(ctx))
+	w := chunk.NewWriter(ctx, c.s.o.Sealer, options, k.sink(ctx))
 	defer w.Abort()
 	if _, err := w.ReadFrom(r); err != nil {
 		return chunk.Map{}, storeProblem(err)

@@ -169,7 +169,7 @@ func pair(t *testing.T) (a, b *host) {
 // keep stores data as the Data API does, in fixed chunks of a MiB, and gives its map.
 func (h *host) keep(data []byte) chunk.Map {
 	h.t.Helper()
-	w := chunk.NewWriter(chunk.NewSealer(chunk.Secret{7}), chunk.WriterOptions{Fixed: true}, func(_ chunk.Entry, r chunk.Record, ct []byte) error {
+	w := chunk.NewWriter(h.t.Context(), chunk.NewSealer(chunk.Secret{7}), chunk.WriterOptions{Fixed: true}, func(_ chunk.Entry, r chunk.Record, ct []byte) error {
 		return h.chunks.Put(r, ct)
 	})
 	if _, err := w.Write(data); err != nil {

@@ -17,7 +17,8 @@ import (
 // Chunks is what exchanges need of the site's chunk store. Safe for concurrent use.
 type Chunks interface {
 	node.Chunks
-	// Find gives the record of the chunk with this name and hash, or chunk.ErrMissing.
+	// Find gives the record of the chunk with this name and hash, or chunk.ErrMissing; one that is not durable is not found, and
+	// one that was pinned before stays.
 	Find(ctx context.Context, n chunk.Name, hsh chunk.Sum) (chunk.Record, error)
 	// Pin keeps chunks from being evicted on behalf of an owner; Unpin lets all of an owner's go.
 	Pin(owner [16]byte, names []chunk.Name)
@@ -119,11 +120,10 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 }
 
 // absent gives the names of entries whose chunks are not here, or not durably so: who waits for them hears of it. names are those of
-// the entries.
+// the entries, and were pinned before, so that what is here stays.
 func absent(here Chunks, entries []chunk.Entry, names []chunk.Name) (missing []chunk.Name) {
 	for i, n := range names {
-		_, err := here.Find(context.Background(), n, entries[i].Hsh) // durable; Holds looks again where something was evicted meanwhile
-		if err != nil || !here.Holds(chunk.Record{Name: n, Hsh: entries[i].Hsh}) {
+		if _, err := here.Find(context.Background(), n, entries[i].Hsh); err != nil {
 			missing = append(missing, n)
 		}
 	}

@@ -59,7 +59,7 @@ type shipment struct {
 func newShipper(ctx context.Context, m *Manager, sealer *chunk.Sealer, o chunk.WriterOptions, peer identity.ID, id ID, start, length int64) *shipper {
 	p := &shipper{m: m, ctx: ctx, peer: peer, id: id, start: start, length: length, queue: make(chan shipment, 1), over: make(chan struct{})}
 	p.batch.offset = start
-	p.w = chunk.NewWriter(sealer, o, p.take)
+	p.w = chunk.NewWriter(ctx, sealer, o, p.take)
 	go p.run()
 	return p
 }

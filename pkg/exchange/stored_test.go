@@ -14,7 +14,7 @@ import (
 // keep stores data under a secret of its own, as the Data API does.
 func keep(t *testing.T, h *host, data []byte) chunk.Map {
 	t.Helper()
-	w := chunk.NewWriter(chunk.NewSealer(chunk.Secret{77}), chunk.WriterOptions{Fixed: true}, func(_ chunk.Entry, r chunk.Record, ct []byte) error {
+	w := chunk.NewWriter(t.Context(), chunk.NewSealer(chunk.Secret{77}), chunk.WriterOptions{Fixed: true}, func(_ chunk.Entry, r chunk.Record, ct []byte) error {
 		return h.chunks.Put(r, ct)
 	})
 	if _, err := w.Write(data); err != nil {

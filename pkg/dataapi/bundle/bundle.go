@@ -25,7 +25,7 @@ func Encrypt(r io.Reader, w io.Writer) (chunk.Map, error) {
 	}
 	out := bufio.NewWriterSize(w, 1<<20)
 	seen := map[chunk.Name]bool{}
-	c := chunk.NewWriter(chunk.NewSealer(secret), chunk.WriterOptions{Compress: true}, func(_ chunk.Entry, rec chunk.Record, ct []byte) error {
+	c := chunk.NewWriter(context.Background(), chunk.NewSealer(secret), chunk.WriterOptions{Compress: true}, func(_ chunk.Entry, rec chunk.Record, ct []byte) error {
 		if seen[rec.Name] {
 			return nil
 		}
