@@ -29,6 +29,7 @@ func stamp(wall time.Time, mono time.Duration) time.Time {
 // clock is the wall clock of a machine.
 type clock struct {
 	off time.Duration // from the truth
+	set int           // how often it was set meanwhile
 }
 
 // wall gives what the clock shows.

@@ -69,12 +69,15 @@ const dataSize = 3 << 20
 
 // openData puts the way of stored data before the exchanges of a process.
 func (p *proc) openData(names map[identity.ID]string) {
-	o := datapipe.Options{Chunks: p.shelf, Store: p.db, Now: p.now, NewID: func(time.Time) exchange.ID { return p.w.newID(p.site) }}
+	o := datapipe.Options{Chunks: p.shelf, Store: p.db, Now: p.now, GiveUp: giveUp, NewID: func(time.Time) exchange.ID { return p.w.newID(p.site) }}
 	for _, id := range p.site.others() {
 		o.Peers = append(o.Peers, datapipe.Peer{ID: id, Name: names[id]})
 	}
 	p.data = datapipe.New(o, p.m, p)
 }
+
+// giveUp is after what time a site gives up to send or fetch data.
+const giveUp = 24 * time.Hour
 
 // watchedData is watched where stored data travels.
 type watchedData struct {

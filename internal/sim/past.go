@@ -36,7 +36,7 @@ func (w *World) givePast() {
 			}
 			b.PutLink(store.Link{Peer: o.id, Epoch: own, PeerEpoch: pep, LastID: pastMessages, SeqReserved: first + pastFiles,
 				Contig: pastMessages, PeerBase: pastMessages + 1, PeerLast: pastMessages, AckedContig: pastMessages,
-				PeerCaps: exchange.Caps(false), LastSeen: began.Add(-time.Minute), Seen: frame.Ranges{{theirs, theirs + pastFiles - 1}}})
+				Runs: []byte(`{"confirmed":true}`), PeerCaps: exchange.Caps(false), LastSeen: began.Add(-time.Minute), Seen: frame.Ranges{{theirs, theirs + pastFiles - 1}}})
 		}
 		b.SetMeta("horizon_ms", strconv.AppendInt(nil, began.Add(-30*24*time.Hour).UnixMilli(), 10))
 		if err := s.disk.Apply(&b); err != nil {

@@ -28,6 +28,8 @@ type sending struct {
 	to    *site
 	life  life   // of the other site then
 	epoch uint64 // of the other site, as far as it was known then
+	began time.Duration
+	set   int // how often the clocks of both had been set then
 }
 
 // heard is the epoch of the other site as far as it is known.
@@ -171,7 +173,7 @@ func (w *World) sendData(n int) {
 	c.ctx, c.leave = context.WithCancel(context.Background())
 	c.wait = time.Duration(w.dataDice.Int64N(int64(4*w.plan.DelayMax + 2*time.Minute)))
 	s := &sending{call: c, of: d, to: to, life: to.life()}
-	s.epoch = s.heard()
+	s.epoch, s.began, s.set = s.heard(), w.now(), d.site.clock.set+to.clock.set
 	w.sendings = append(w.sendings, s)
 	w.trace.say(w, "%s sends %d bytes of data to %s", d.site.name, d.size(), to.name)
 	go s.run()
@@ -246,9 +248,14 @@ func (s *sending) failed(err error) {
 	case !errors.As(err, &p):
 		s.w.fail("data", "%s could not send data: %v", s.site.name, err)
 	case p.Code == exchange.CodeDataMissing && !lost, p.Code == exchange.CodeInternal,
-		p.Code == exchange.CodeUncertain && s.to.life() == s.life && s.heard() == s.epoch: // else an earlier life may have taken it
+		p.Code == exchange.CodeUncertain && s.to.life() == s.life && s.heard() == s.epoch && !s.overdue(): // else an earlier life may have taken it, or an earlier try
 		s.w.fail("data", "%s could not send data to %s: %v", s.site.name, s.to.name, p)
 	}
+}
+
+// overdue says whether the call's deadline may have passed by the clocks of the two sites.
+func (s *sending) overdue() bool {
+	return s.w.now()-s.began > giveUp-time.Hour || s.site.clock.set+s.to.clock.set > s.set
 }
 
 // checkStored demands that what is kept is here, whole and as it was, and that nothing else is kept from being dropped.

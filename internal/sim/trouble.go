@@ -195,6 +195,7 @@ func (s *site) single() {
 func (s *site) jump(d time.Duration) {
 	s.w.trace.say(s.w, "the clock of %s jumps by %v", s.name, d)
 	s.clock.off += d
+	s.clock.set++
 }
 
 // fill has the disk be full for a while.

