@@ -35,6 +35,9 @@ func (l *Link) pair(now time.Time, c *frame.Claims) (ofPeer, ofPair bool) {
 		l.wrongPair(now)
 		return true, false
 	}
+	if !l.st.Confirmed {
+		l.st.Confirmed, l.dirty = true, true
+	}
 	return true, true
 }
 
@@ -145,7 +148,7 @@ func (l *Link) renew(now time.Time, pep, top uint64) {
 	}
 	l.forced, l.events.SelfBehind = true, now
 	l.changes.OwnReset = true
-	l.st.Epoch = ep
+	l.st.Epoch, l.st.Confirmed = ep, false
 	l.nextSeq = ep * frame.SeqPerEpoch
 	l.reserved = 0 // nothing is written before the new epoch is durable
 	l.st.SeqReserved = l.nextSeq + seqBlock
@@ -220,12 +223,17 @@ func (l *Link) goOn(now time.Time) {
 // greet has a hello written as soon as possible: the peer knows no caps of ours under the present pair.
 func (l *Link) greet(now time.Time) { l.hello = hello{due: now} }
 
+// mayTell says whether messages may be written. What a new state of ours hears first may be an old file, of a life of the peer
+// that was lost: a call told to that one would have an uncertain end, although it began when all was well. So the peer must
+// have spoken to our epoch (an unsafe request is no early data either: RFC 8470).
+func (l *Link) mayTell() bool { return l.st.PeerEpoch != 0 && l.st.Confirmed }
+
 // greeting says whether a hello is still wanted: until the peer's epoch is known, and until the peer has said that it
 // saw one. A hello holds no message, so nothing else would notice that it was lost, and caps would never arrive.
 func (l *Link) greeting() bool { return l.st.PeerEpoch == 0 || !l.hello.seen }
 
 // greeted notes a file with a hello. Where files that lie in the outbox merely wait for the mover, repeating one
-// sooner than a heartbeat would bring nothing.
+// sooner than a heartbeat would bring nothing, unless all else waits for its answer.
 func (l *Link) greeted(now time.Time, f *file) {
 	h := &l.hello
 	h.files.Add(f.seq, f.seq)
@@ -236,7 +244,7 @@ func (l *Link) greeted(now time.Time, f *file) {
 	}
 	h.pause = min(h.pause, l.cfg.Heartbeat)
 	h.due = now.Add(h.pause)
-	if l.taken.takes {
+	if l.taken.takes && l.mayTell() {
 		h.due = now.Add(l.cfg.Heartbeat)
 	}
 	h.tries++

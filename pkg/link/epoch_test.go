@@ -54,3 +54,62 @@ func TestLivesThatHeardTheSameBeginApart(t *testing.T) {
 func newLink(rnd *rand.Rand, now time.Time, ownTop uint64) *link.Link {
 	return link.New(link.Config{Self: identity.ID{1}, Peer: identity.ID{2}, Rkt: func() string { return "r" }, Rand: rnd}, link.State{}, now, ownTop)
 }
+
+// What a new state hears first may be old files, of lives of the peer that were lost before it began. It tells its messages to none
+// of them: a call told to one would have an uncertain end, although all was well when it came.
+func TestALifeThatWasLostBeforeIsToldNothing(t *testing.T) {
+	w := newWorld(t, 1, faults{commitDelay: time.Millisecond, least: 20 * time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	empty := disk{rows: map[uint64]link.Item{}, sent: map[uint64]link.SentFile{}, got: map[uint64]bool{}}
+	var old []flying
+	for life := range 3 { // the last of them heard nothing of a
+		if a.accept("call"); life < 2 {
+			w.settle(t)
+		}
+		b.accept("answer")
+		b.work()
+		for _, f := range w.air {
+			if f.to == 0 {
+				old = append(old, f)
+			}
+		}
+		w.air = nil
+		w.now = w.now.Add(time.Minute)
+		a.disk, b.disk = empty.clone(), empty.clone()
+		a.crash()
+		b.crash()
+	}
+	began, _ := b.l.Epoch()
+	a.accept("new")
+	for _, f := range old {
+		a.receive(f)
+	}
+	if _, heard := a.l.Epoch(); len(old) < 3 || heard == 0 || heard >= began {
+		t.Fatalf("of %d old files a knows epoch %d of b, whose present one is %d", len(old), heard, began)
+	}
+	told := 0
+	for end := w.now.Add(time.Hour); !w.synchronized() && w.now.Before(end); w.step() {
+		for _, f := range w.air {
+			for _, raw := range f.raw {
+				if c := parse(t, raw); f.to == 1 && len(c.Msg) > 0 {
+					told++
+					if c.Pep != began {
+						t.Fatalf("a message is told to epoch %d of b, whose present one is %d", c.Pep, began)
+					}
+				}
+			}
+		}
+	}
+	if told == 0 || len(b.disk.got) != 1 {
+		t.Errorf("b has %d messages after %v", len(b.disk.got), w.now)
+	}
+}
+
+func parse(t *testing.T, raw []byte) *frame.Claims {
+	t.Helper()
+	c, err := frame.ParseClaims(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -100,9 +100,11 @@ type State struct {
 	PeerShown bool
 	// Unmet is where own runs of the epoch began, in their order, of which nothing was heard that shows that the peer has
 	// compared what they have, or a later one. The last is the newest.
-	Unmet   []frame.Run
-	Doubled bool    // a second copy of this site shared the epoch: the next run opens a new one
-	Learned Learned // what was learned of the pipe; zero: nothing yet
+	Unmet []frame.Run
+	// Confirmed says that the peer has spoken to Epoch: so no life of it that is known was lost before that epoch began.
+	Confirmed bool
+	Doubled   bool    // a second copy of this site shared the epoch: the next run opens a new one
+	Learned   Learned // what was learned of the pipe; zero: nothing yet
 }
 
 // Prio orders what goes first into a frame.

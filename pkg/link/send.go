@@ -76,7 +76,7 @@ func (l *Link) Next(now time.Time) *Frame {
 	l.detectLost(now)
 	helloDue := l.helloDue(now)
 	var take []*item
-	if n := l.inTransit(); l.st.PeerEpoch != 0 && !helloDue && n < l.cfg.MaxFiles {
+	if n := l.inTransit(); l.mayTell() && !helloDue && n < l.cfg.MaxFiles {
 		most := PrioCall
 		if n < shareOf(PrioBulk, l.cfg.MaxFiles) {
 			most = PrioBulk
