@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
@@ -197,17 +196,17 @@ func (m *Manager) purge(ctx context.Context, now time.Time) error {
 		if err != nil || len(keys) == 0 {
 			return err
 		}
+		ahead, err := m.newestAhead(ctx, keys)
+		if err != nil {
+			return err
+		}
 		if err := m.commit(ctx, func(s *node.Step) error {
 			for _, k := range keys {
 				s.Store().PurgeExchange(k.ID)
 				m.purged(s, k)
 				delete(m.gone, k.ID)
-				// Ids are no longer known from here on, whatever their own clock says.
-				if k.Side == store.SideEgress && k.Ended.After(m.horizon) {
-					m.horizon = k.Ended
-				}
 			}
-			s.Store().SetMeta(metaHorizon, strconv.AppendInt(nil, m.horizon.UnixMilli(), 10))
+			m.raiseHorizon(s, keys, ahead)
 			return nil
 		}); err != nil {
 			return err

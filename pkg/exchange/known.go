@@ -57,7 +57,7 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 	case !errors.Is(err, store.ErrNotFound):
 		m.cfg.Log.Error().Stringer("exchange", r.Exchange).Err(err).Msg("cannot look up an exchange")
 	}
-	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && IDTime(r.Exchange).Before(m.horizon) {
+	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && m.horizon.mayCover(d.Peer, r.Exchange) {
 		p := Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already")
 		m.dropRequest(s, d.Peer, r.Exchange, p) // parts of its body may be here, or come yet
 		return refuse(p)

@@ -139,7 +139,7 @@ type Manager struct {
 	gone     map[ID]*Problem   // requests that ended before they came: what they get, nil for what their row says
 	shares   map[identity.ID]*shareOf
 	mistakes map[identity.ID]uint64 // messages that could not be used, by peer
-	horizon  time.Time              // executed ids created before it may have been forgotten
+	horizon  horizon
 	tickAt   time.Time
 	dueAt    time.Time // no deadline of a call passes before it; zero: none is watched
 

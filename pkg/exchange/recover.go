@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 	"unique"
 
@@ -13,9 +12,6 @@ import (
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
 )
-
-// metaHorizon is the key under which the time is kept up to which executed ids may be unknown here.
-const metaHorizon = "horizon_ms"
 
 // Recover takes up what an earlier run left: calls go on, jobs that had begun are called again where
 // that is harmless, else they end uncertain. It must be called in the loop, before any other event.
@@ -90,25 +86,6 @@ func (m *Manager) recoverGone(ctx context.Context, now time.Time) error {
 			return nil
 		}
 	}
-}
-
-func (m *Manager) recoverHorizon(ctx context.Context, s *node.Step) error {
-	v, err := m.store.Meta(ctx, metaHorizon)
-	if errors.Is(err, store.ErrNotFound) {
-		// A new state folder remembers nothing from before it was made.
-		m.horizon = s.Now
-		s.Store().SetMeta(metaHorizon, strconv.AppendInt(nil, s.Now.UnixMilli(), 10))
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("recover horizon: %w", err)
-	}
-	ms, err := strconv.ParseInt(string(v), 10, 64)
-	if err != nil {
-		return fmt.Errorf("recover horizon: %w", err)
-	}
-	m.horizon = time.UnixMilli(ms)
-	return nil
 }
 
 func (m *Manager) recoverCall(e store.Exchange) {
