@@ -9,7 +9,7 @@ build callee
 start_callee
 dead=$(free_port)
 route_keys=("wait: 20s")
-more_routes=("path: /short, strip_prefix: /short, peer: site-b, upstream: callee, wait: 1s"
+more_routes=("path: /short, strip_prefix: /short, peer: site-b, upstream: callee, wait: 3s"
   "path: /single, strip_prefix: /single, peer: site-b, upstream: single"
   "path: /soon, strip_prefix: /soon, peer: site-b, upstream: single, deadline: 1s"
   "path: /small, strip_prefix: /small, peer: site-b, upstream: callee, max_body: 1KiB"
@@ -132,12 +132,17 @@ known() { sqlite3 -readonly "$work/a/hoft.db" "select count(*) from exchanges wh
 known_as() { [[ $(known "$1" "$2") == 1 ]]; }
 # breaks_off CURL-ARGS...: the caller leaves after half a second.
 breaks_off() { ! call --max-time 0.5 -o /dev/null "$@" 2>/dev/null; }
+# leaves ID CURL-ARGS...: the caller leaves when its call is under way.
+leaves() {
+  call -o /dev/null "${@:2}" 2>/dev/null & local caller=$!
+  eventually 20 times "$1" 1 && kill "$caller" && ! wait "$caller"
+}
 head -c 100000 /dev/zero >"$work/body"
 ok "an upload that its caller breaks off" breaks_off --limit-rate 20000 -T "$work/body" "$via/job/broken"
 ended() { grep -q '"code":"caller-left"' "$work/a.log"; }
 ok "the site notices" eventually 10 ended
 is "and it was never accepted" "$(known /job/broken)" 0
-ok "a call that its caller leaves" breaks_off -X POST -d x "$via/gate/left"
+ok "a call that its caller leaves" leaves left -X POST -d x "$via/gate/left"
 touch "$work/gates/left"
 ok "its call is made and its answer kept" eventually 20 known_as /gate/left succeeded
 is "once" "$(executed left)" 1
