@@ -37,7 +37,9 @@ started a b
 carry -kind move -truncate 0.05 -drop 0.05 -delay-max 20ms -seed "$seed"
 load_begins -prefix disk -pause 50ms
 
-refused() { posted=$((posted + 1)); [[ $(post "/short/job/refused-$posted") == 503 && $(jq -r .code "$work/answer") == "$1" ]]; }
+# refused CODE: one that came before the site knew is in the commit that fails, and hears nothing until that succeeds: the next is
+# tried then.
+refused() { posted=$((posted + 1)); [[ $(patience=5 post "/short/job/refused-$posted") == 503 && $(jq -r .code "$work/answer") == "$1" ]]; }
 # fill FOLDER, until nothing more goes in; the dot keeps the mover from taking it away. free undoes it.
 fill() {
   dd if=/dev/zero of="$work/$1/.filler" bs=64k status=none 2>/dev/null || true

@@ -43,10 +43,11 @@ load_begins -prefix users -pause 50ms
 
 # What hoft writes: its mode and group do not depend on the umask of the process.
 kill -STOP "${pid[mover]}"
-written() { frame=$(find "$work/a-out" -name '*.jwe' | head -n 1); [[ $frame ]]; }
+# Looked at when it is found: a file that only acknowledges goes when a later one is written.
+written() { read -r mode folder < <(find "$work/a-out" -name '*.jwe' -printf '%m:%U:%G %h\n' -quit); }
 ok "a file lies in the outbox" eventually 20 written
-is "its mode and group let the mover read it" "$(stat -c '%a %u %g' "$frame")" "640 ${user[a]} $xfer"
-is "so do those of its folder" "$(stat -c '%a %u %g' "$(dirname "$frame")")" "2770 ${user[a]} $xfer"
+is "its mode and group let the mover read it" "$mode" "640:${user[a]}:$xfer"
+is "so do those of its folder" "$(stat -c '%a %u %g' "$folder")" "2770 ${user[a]} $xfer"
 has "the state folder is for its user alone" "$(as mover ls "$work/a" 2>&1 || true)" 'Permission denied'
 kill -CONT "${pid[mover]}"
 works "modes as documented"
