@@ -44,7 +44,7 @@ for wrong in "Bearer ${s_token}x" "Basic $(printf 'person:%sx' "$s_password" | b
   call -i -H "Proxy-Authorization: $wrong" "$front/x?q=$s_query" >>"$work/stranger.out" 2>&1 || true
 done
 call -i "$front/.hoft/problems/loop" >>"$work/stranger.out" 2>&1 || true
-id=$(grep -o '"exchange":"[0-9a-f-]\{36\}"' "$work/a.log" | head -n 1 | cut -d'"' -f4)
+id=$(grep -o '"exchange":"[0-9a-f-]\{36\}"' "$work/a.log" | sed -n 1p | cut -d'"' -f4)
 ok "calls were made" test -n "$id"
 call -i "$front/.hoft/v1/exchanges/$id" >>"$work/stranger.out" 2>&1 || true
 

@@ -81,7 +81,7 @@ for s in a b; do
 done
 
 # inspect, on a signed file as it passed.
-frame=$(grep -rlaE '^[A-Za-z0-9_-]+\.' "$work/requests" --include='*.jws' | head -n 1)
+frame=$(grep -rlaE '^[A-Za-z0-9_-]+\.' "$work/requests" --include='*.jws' | sed -n 1p)
 out=$(hoft inspect --config "$work/b.yaml" --name "$(basename "$frame" | grep -oE "$b_id--$a_id--[0-9]{16}")".jws "$frame" 2>&1 || true)
 has "inspect: a .jws file is whole" "$out" "whole: .*all verified"
 has "inspect: and not encrypted" "$out" "signed, not encrypted"
@@ -97,7 +97,7 @@ for s in a b; do
   ok "mixed: $s refuses the files of the other" eventually 30 refused "$s"
   has "mixed: the log of $s says why and what to do" "$(<"$work/$s.log")" '"reason":"mode".*both sites must have the same peers'
   has "mixed: so does its status" "$(hoft status --config "$work/$s.yaml" 2>&1 || true)" ' mode[.,]|set the same seal at both sites'
-  out=$(hoft inspect --config "$work/$s.yaml" "$(find "$work/$s/quarantine" -type f | head -n 1)" 2>&1 || true)
+  out=$(hoft inspect --config "$work/$s.yaml" "$(find "$work/$s/quarantine" -type f -print -quit)" 2>&1 || true)
   has "mixed: inspect at $s explains it" "$out" 'check 1|both sites must have the same seal'
   has "mixed: and says what to do" "$out" 'set the same seal'
 done

@@ -1,5 +1,7 @@
 # What every end-to-end test needs: a work folder, programs, children that end with it, checks that are counted.
 # Source it first; end with `finish`. KEEP=1 keeps the work folder.
+# A pipe fails when any part of it does: of what may have much to say the rest is read too, `| sed -n 1p` and not `| head -n 1`, nor
+# `| grep -q`, which end first now and then and have it killed by SIGPIPE.
 set -Eeuo pipefail
 
 e2e=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
