@@ -336,14 +336,7 @@ func (m *Manager) onStage(s *node.Step, d *node.Delivery) error {
 
 // fail ends a call with a problem; its state says what is certain.
 func (m *Manager) fail(s *node.Step, c *call, p *Problem) {
-	state := StateFailed
-	switch p.Code {
-	case CodeUncertain:
-		state = StateUncertain
-	case CodeCanceled:
-		state = StateCanceled
-	}
-	m.end(s, c, state, p)
+	m.end(s, c, p.state(), p)
 }
 
 // end finishes a call: the row gets its end, who waits is told.

@@ -260,8 +260,7 @@ func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, names []chun
 	case !j.came: // it is answered when it comes
 		m.dropRequest(s, peer, id, p)
 	default:
-		m.refuse(s, peer, id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, p)
 	}
 }
 
@@ -346,12 +345,12 @@ func (m *Manager) forgetAnnounced(s *node.Step, some func(*bulk.Peer) []ID) {
 	}
 }
 
-// recoverMap takes up a stored part of a body that lies in chunks.
-func (m *Manager) recoverMap(s *node.Step, r *store.In, owner [16]byte, in *inbound) error {
+// recoverMap takes up a stored part of a body that lies in chunks; false: it does not.
+func (m *Manager) recoverMap(s *node.Step, r *store.In, owner [16]byte, in *inbound) (inChunks bool, err error) {
 	d, err := decodeLoose[bodyData](r.Data)
 	if err != nil || d.Map == nil {
-		return err
+		return false, err
 	}
 	_, err = m.takeMap(s, r.Peer, r.Exchange, owner, in, d)
-	return err
+	return true, err
 }

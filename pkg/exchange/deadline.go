@@ -108,9 +108,7 @@ func (m *Manager) endQueued(s *node.Step) (more bool) {
 	})
 	for _, j := range late[:min(len(late), overdueAtOnce)] {
 		m.unqueue(j)
-		p := j.overdue(j.try)
-		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, overdue())
 	}
 	return len(late) > overdueAtOnce
 }

@@ -136,9 +136,7 @@ func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
 			m.dropParts(s, j)
 			continue
 		}
-		p := Problemf(CodeDeadline, "parts of the request's body never came")
-		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, Problemf(CodeDeadline, "parts of the request's body never came"))
 	}
 }
 
@@ -204,7 +202,6 @@ func (m *Manager) purge(ctx context.Context, now time.Time) error {
 			for _, k := range keys {
 				s.Store().PurgeExchange(k.ID)
 				m.purged(s, k)
-				delete(m.gone, k.ID)
 			}
 			m.raiseHorizon(s, keys, ahead)
 			return nil

@@ -53,8 +53,7 @@ func (m *Manager) ChunksRefused(s *node.Step, peer identity.ID, id ID, full bool
 		m.endMending(id)
 	case j != nil && j.state != jobBody:
 	case j != nil && j.came:
-		m.refuse(s, peer, id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, p)
 	default:
 		m.refuseEarly(s, peer, id, p)
 	}

@@ -135,11 +135,12 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	j.try = tries
 	if !m.more(s.Now, d.Peer, 0, cost) {
 		m.mistake(d.Peer)
-		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+tries, m.tooMuch(), s.Now)
+		p := unmade(m.tooMuch(), r.Attempt, tries)
+		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+tries, p, s.Now)
 		if m.jobs[j.id] == j { // parts of its body had come
 			m.less(j.peer, j.pieces(), j.held)
 		}
-		m.dropRequest(s, d.Peer, j.id, m.tooMuch()) // parts of its body may come yet, or it itself once more
+		m.dropRequest(s, d.Peer, j.id, p) // parts of its body may come yet, or it itself once more
 		return nil, nil
 	}
 	j.ask, j.fresh, j.arrived = m.askOf(r), &request{r, inline}, s.Now
@@ -147,8 +148,7 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	j.due = dueOf(r, d.SentAt, d.Received)
 	j.learn(s.Link(d.Peer))
 	if p := m.admit(j, j.fresh); p != nil {
-		m.refuse(s, d.Peer, j.id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, p)
 		return nil, nil
 	}
 	m.jobs[j.id] = j
@@ -202,9 +202,7 @@ func (m *Manager) rest(s *node.Step, j *job) {
 // intend makes it durable that the callee is about to be called; only then it is called.
 func (m *Manager) intend(s *node.Step, j *job) {
 	if j.learn(s.Link(j.peer)); j.passed(s.Now) {
-		p := j.overdue(j.try)
-		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, overdue())
 		return
 	}
 	if j.try > 0 {
@@ -228,9 +226,9 @@ func (m *Manager) intend(s *node.Step, j *job) {
 		}
 		var p *Problem
 		if j.canceled {
-			p = Problemf(CodeCanceled, "canceled before the call was begun")
+			p = canceledAfter(j.try - 1)
 		} else if j.passed(s.Now) { // the commit took long
-			p = j.overdue(j.try - 1)
+			p = unmade(overdue(), j.sending, j.try-1)
 		}
 		if p != nil {
 			m.concludeNow(s, j, 0, 0, p, func(s *node.Step) { m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived) })
@@ -240,12 +238,8 @@ func (m *Manager) intend(s *node.Step, j *job) {
 	})
 }
 
-// overdue is how a job ends whose deadline has passed after some tries. Only before the first is it certain that nobody was
-// called.
-func (j *job) overdue(tries int) *Problem {
-	if tries > 0 || j.sending > 1 {
-		return Problemf(CodeUncertain, "the deadline passed before the call could be made again; the server may have acted on an earlier try")
-	}
+// overdue is how a job ends whose deadline has passed.
+func overdue() *Problem {
 	return Problemf(CodeDeadline, "the deadline passed before the call was begun")
 }
 
@@ -266,12 +260,8 @@ func (m *Manager) put(s *node.Step, j *job, stage string) {
 // onRequestBody takes a part of a request's body; it may come before the request.
 func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*node.Keep, error) {
 	j := m.jobs[b.Exchange]
-	if _, gone := m.gone[b.Exchange]; j == nil && gone {
-		m.dropped.Add(1) // perhaps not durably so yet
-		return nil, nil
-	}
 	if j == nil {
-		_, over := m.gone[b.Exchange]
+		over := m.gone[b.Exchange] != nil // perhaps not durably so yet
 		if _, err := m.store.Exchange(context.Background(), b.Exchange, store.SideEgress); over || err == nil || m.cfg.Upstreams == nil || m.ours(b.Exchange) {
 			m.dropped.Add(1)
 			return nil, nil // finished, canceled, or a call of our own

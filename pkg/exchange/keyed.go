@@ -77,7 +77,7 @@ func Safe(method string) bool {
 
 // notMade are the ends of an exchange that say for sure that the callee was not called: its key is free again.
 var notMade = map[string]bool{CodeDeadline: true, CodeDenied: true, CodeNoUpstream: true, CodeCalleeRefused: true, CodeCalleeDNS: true,
-	CodeCalleeTLS: true, CodeAddressRefused: true, CodeNoPeer: true, CodeUnsupported: true, CodePoison: true}
+	CodeCalleeTLS: true, CodeAddressRefused: true, CodeNoPeer: true, CodeUnsupported: true}
 
 // prior looks for an earlier call with the same key. It gives *joined when there is one, or why this one is refused.
 func (m *Manager) prior(s *node.Step, k *keyed, r *Request) error {

@@ -16,9 +16,9 @@ import (
 // tries is how often the call was made before; a new try has a higher number, so that no part of an old answer can be
 // taken for one of the new.
 func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, done bool) {
-	p, gone := m.gone[r.Exchange]
+	p := m.gone[r.Exchange]
 	switch {
-	case !gone && r.Attempt <= 1 && r.Oep == d.PeerEpoch:
+	case p == nil && r.Attempt <= 1 && r.Oep == d.PeerEpoch:
 		return 0, false
 	case p != nil: // its row, if it has one, may not say so yet, but it counts the tries
 		if row, err := m.jobRow(r.Exchange); err == nil && row.Peer == d.Peer {
@@ -27,7 +27,6 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest+tries, p, s.Now)
 		return tries, true
 	}
-	delete(m.gone, r.Exchange)
 	row, err := m.store.Exchange(context.Background(), r.Exchange, store.SideEgress)
 	refuse := func(p *Problem) (int, bool) {
 		// Under the number of the newest try: parts of its answer may have come to a peer that was set back since.
@@ -41,11 +40,7 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeInternal, "the id of the call is that of another site's"), s.Now)
 		return 0, true
 	case err == nil && row.State == StateCanceled:
-		p := Problemf(CodeCanceled, "canceled before it began")
-		if row.Problem != "" {
-			p = &Problem{Code: row.Problem, Detail: row.Detail}
-		}
-		return refuse(p)
+		return refuse(wordOf(row))
 	case err == nil && !row.Ended.IsZero() && row.Problem != "" && row.Attempt == 0:
 		return refuse(Problemf(row.Problem, "%s", row.Detail)) // the word that was given holds: it may be on its way
 	case err == nil && row.Attempt == 0:
@@ -63,6 +58,14 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 		return refuse(p)
 	}
 	return 0, false
+}
+
+// wordOf is what the request of an exchange gets that was ended as canceled.
+func wordOf(row store.Exchange) *Problem {
+	if row.Problem != "" {
+		return &Problem{Code: row.Problem, Detail: row.Detail}
+	}
+	return canceledAfter(row.Attempt)
 }
 
 // askedAgain takes a request whose job is under way already: what it asks for will come, but under which number? A

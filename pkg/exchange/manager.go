@@ -136,7 +136,7 @@ type Manager struct {
 	queued   map[string]*line  // waiting for a slot, by upstream
 	slow     []slowJob         // jobs whose stage is told when they take long
 	idle     chan struct{}     // not nil: no job is begun any more; closed when none runs
-	gone     map[ID]*Problem   // requests that ended before they came: what they get, nil for what their row says
+	gone     map[ID]*Problem   // requests that are over, if they come: what they get; those in shareOf.void
 	shares   map[identity.ID]*shareOf
 	mistakes map[identity.ID]uint64 // messages that could not be used, by peer
 	horizon  horizon

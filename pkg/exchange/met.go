@@ -46,9 +46,7 @@ func (m *Manager) doubt(s *node.Step, peer identity.ID) {
 			m.dropParts(s, j)
 			s.Store().PurgeExchange(j.id)
 		case !j.repeat:
-			p := Problemf(CodeUncertain, "the site was set back to an older state, after which it may have made the call")
-			m.refuse(s, peer, j.id, j.attempt(), p, j.arrived)
-			m.forget(s, j, p)
+			m.turnDown(s, j, Problemf(CodeUncertain, "the site was set back to an older state, after which it may have made the call"))
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 func (m *Manager) perform(ctx context.Context, j *job) {
 	req, p := m.wanted(ctx, j)
 	if p != nil {
-		m.failed(ctx, j, p)
+		m.failed(ctx, j, false, p)
 		return
 	}
 	r := j.request(req)
@@ -32,9 +32,9 @@ func (m *Manager) perform(ctx context.Context, j *job) {
 	case len(req.inline) > 0:
 		r.Body = bytes.NewReader(req.inline)
 	}
-	resp, _, p := m.cfg.Upstreams.Do(ctx, r)
+	resp, sent, p := m.cfg.Upstreams.Do(ctx, r)
 	if p != nil {
-		m.failed(ctx, j, p)
+		m.failed(ctx, j, sent, p)
 		return
 	}
 	defer resp.Body.Close()
@@ -73,12 +73,14 @@ func (m *Manager) keptRequest(ctx context.Context, id ID) (*request, error) {
 
 // failed ends a job without a response. The problem's code says what is known: callee-refused,
 // callee-dns and callee-tls mean that nothing was sent.
-func (m *Manager) failed(ctx context.Context, j *job, p *Problem) {
+func (m *Manager) failed(ctx context.Context, j *job, sent bool, p *Problem) {
 	if m.tasks.ctx.Err() != nil {
 		return // this site stops: decided at the next start, from the durable intent
 	}
 	if ctx.Err() != nil {
 		p = Problemf(CodeCanceled, "the call was ended at the caller's wish")
+	} else if !sent {
+		p = unmade(p, j.sending, j.try-1)
 	}
 	m.conclude(j, 0, 0, p, func(s *node.Step) { m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived) })
 }
@@ -100,7 +102,7 @@ func (m *Manager) answer(ctx context.Context, j *job, resp *Response) {
 	head.More = true
 	msg, eerr := encode(frame.KindRes, link.PrioCall, j.id, head, first, compressible(j, head.Fields))
 	if eerr != nil {
-		m.failed(ctx, j, Problemf(CodeResponseLarge, "the response's head does not fit a message"))
+		m.failed(ctx, j, true, Problemf(CodeResponseLarge, "the response's head does not fit a message"))
 		return
 	}
 	msg.Must = true
@@ -170,10 +172,7 @@ func (m *Manager) concludeNow(s *node.Step, j *job, status int, size int64, p *P
 	stage, state, now, nothing := StageAnswered, StateSucceeded, s.Now, int64(0)
 	patch := store.Patch{Stage: &stage, State: &state, Status: &status, ResBytes: &size, Ended: &now, Content: &nothing}
 	if p != nil {
-		state = StateFailed
-		if p.Code == CodeCanceled {
-			state = StateCanceled
-		}
+		state = p.state()
 		patch.Problem, patch.Detail = &p.Code, &p.Detail
 	}
 	s.Store().PatchExchange(j.id, store.SideEgress, patch)

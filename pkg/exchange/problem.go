@@ -22,6 +22,17 @@ func Problemf(code, format string, args ...any) *Problem {
 	return &Problem{Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
+// state is that of an exchange which ends with the problem.
+func (p *Problem) state() string {
+	switch p.Code {
+	case CodeUncertain:
+		return StateUncertain
+	case CodeCanceled:
+		return StateCanceled
+	}
+	return StateFailed
+}
+
 // Codes of problems. A code is never given a new meaning.
 const (
 	CodeNoRoute         = "no-route"

@@ -73,7 +73,7 @@ func (m *Manager) recoverGone(ctx context.Context, now time.Time) error {
 		}
 		for _, e := range rows {
 			if e.Side == store.SideEgress && e.Attempt == 0 {
-				m.gone[e.ID] = nil
+				m.gone[e.ID] = wordOf(e)
 				u := m.share(e.Peer)
 				u.void = append(u.void, e.ID)
 			}
@@ -154,8 +154,12 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 		id := ID(r.Exchange)
 		if c := m.calls[id]; c != nil {
 			if c.recoverPart(r); r.Attempt == c.attempt {
-				if err := m.recoverMap(s, &r, answerOwner(id), &c.inbound); err != nil {
+				inChunks, err := m.recoverMap(s, &r, answerOwner(id), &c.inbound)
+				if err != nil {
 					return fmt.Errorf("recover exchange %s: %w", id, err)
+				}
+				if !inChunks {
+					c.size += r.Size
 				}
 			}
 			continue
@@ -169,10 +173,16 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 			m.jobs[id] = j
 		}
 		j.parcel().add(r.Offset, r.Size)
-		j.held += r.Size + partCost
-		if err := m.recoverMap(s, &r, requestOwner(id), j.body); err != nil {
+		inChunks, err := m.recoverMap(s, &r, requestOwner(id), j.body)
+		if err != nil {
 			return fmt.Errorf("recover exchange %s: %w", id, err)
 		}
+		if !inChunks {
+			j.held += r.Size + partCost
+		}
+	}
+	for peer := range m.cfg.Peers {
+		m.recount(m.share(peer), peer)
 	}
 	return nil
 }
@@ -218,15 +228,12 @@ func (m *Manager) resume(s *node.Step) {
 		case j.state != jobCalling || j.repeat:
 			j.state = jobBody
 			if p := m.taken(j.upstream); p != nil {
-				m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
-				m.forget(s, j, p)
+				m.turnDown(s, j, p)
 				continue
 			}
 			m.begin(s, j)
 		default:
-			p := Problemf(CodeUncertain, "the site stopped during the call; the server may have acted")
-			m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
-			m.forget(s, j, p)
+			m.turnDown(s, j, Problemf(CodeUncertain, "the site stopped during the call; the server may have acted"))
 		}
 	}
 }

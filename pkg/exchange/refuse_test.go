@@ -1,9 +1,12 @@
 package exchange_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -11,7 +14,79 @@ import (
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
+	"github.com/hoft/hoft/pkg/store"
 )
+
+// deliver has a message of a peer come to a site, in an epoch.
+func deliver(t *testing.T, at, from *host, kind frame.Kind, epoch uint64, data string, args ...any) {
+	t.Helper()
+	d := &node.Delivery{Peer: from.self.ID(), Delivery: link.Delivery{Message: frame.Message{Kind: kind, Data: fmt.Appendf(nil, data, args...)}, PeerEpoch: epoch}}
+	if err := at.n.Do(func(s *node.Step) { d.Received = s.Now; at.m.Deliver(s, d) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask has the request of a call to /x come.
+func ask(t *testing.T, at, from *host, id exchange.ID, method string, attempt int, parts int) {
+	t.Helper()
+	deliver(t, at, from, frame.KindReq, uint64(attempt), `{"exchange":%q,"oep":1,"attempt":%d,"upstream":"orders","method":%q,"target":"/x","scheme":"http","host":"h","fields":[],"length":%d,"parts":%d,"at":1}`,
+		id, attempt, method, parts, parts)
+}
+
+// word is what a site says to a request.
+type word struct {
+	Attempt int
+	Code    string // of a problem
+}
+
+// words gives what a site has said of an exchange.
+func words(t *testing.T, at *host, id exchange.ID) (out []word) {
+	t.Helper()
+	rows, err := at.db.OutboxExchange(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		var msg frame.Message
+		var res struct {
+			Attempt int `json:"attempt"`
+			Problem struct {
+				Code string `json:"code"`
+			} `json:"problem"`
+		}
+		if r.Kind != frame.KindRes {
+			continue
+		}
+		if err := json.Unmarshal(r.Data, &msg); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(msg.Data, &res); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, word{res.Attempt, res.Problem.Code})
+	}
+	return out
+}
+
+// awaitWords waits until a site has said as much of an exchange as is wanted.
+func awaitWords(t *testing.T, at *host, id exchange.ID, want ...word) {
+	t.Helper()
+	var got []word
+	until(t, "the site has said so much", func() bool { got = words(t, at, id); return len(got) >= len(want) })
+	if !slices.Equal(got, want) {
+		t.Errorf("said %v, want %v", got, want)
+	}
+}
+
+// alone is the callees' side of a pair whose other side does not run.
+func alone(t *testing.T, up exchange.Upstreams, set func(b *host)) (a, b *host) {
+	t.Helper()
+	a, b = apart(t, up)
+	set(b)
+	b.start()
+	t.Cleanup(func() { b.stop() })
+	return a, b
+}
 
 // The word of a refusal is given again under the number of the newest try: a caller's side that was set back may have had a
 // part of its answer, and takes what has a lower number for void.
@@ -28,38 +103,154 @@ func TestRefusalThatIsGivenAgainHasTheNumberOfTheNewestTry(t *testing.T) {
 	b.crash()
 	b.up = &callee{calls: map[string]int{}} // what was called is no longer there
 	b.start()
-	req := fmt.Appendf(nil, `{"exchange":%q,"oep":1,"attempt":2,"upstream":"orders","method":"PUT","target":"/x","scheme":"http","host":"h","fields":[],"length":100000,"parts":100000,"at":1}`, id)
-	d := &node.Delivery{Peer: a.self.ID(), Delivery: link.Delivery{Message: frame.Message{Kind: frame.KindReq, Data: req}, PeerEpoch: 2}}
-	if err := b.n.Do(func(s *node.Step) { b.m.Deliver(s, d) }); err != nil {
-		t.Fatal(err)
+	ask(t, b, a, id, "PUT", 2, 100000)
+	awaitWords(t, b, id, word{1001, exchange.CodeUncertain}, word{2001, exchange.CodeUncertain})
+}
+
+// fickle is a callee that is not always there, or not always allowed to be called.
+type fickle struct {
+	*callee
+	away, denied atomic.Bool
+}
+
+func (u *fickle) Admit(r *exchange.Request) *exchange.Problem {
+	if u.denied.Load() {
+		return exchange.Problemf(exchange.CodeDenied, "not any more")
 	}
-	var got []int
-	until(t, "both are refused", func() bool {
-		rows, err := b.db.OutboxExchange(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = nil
-		for _, r := range rows {
-			var msg frame.Message
-			var res struct {
-				Attempt int               `json:"attempt"`
-				Problem *exchange.Problem `json:"problem"`
+	return u.callee.Admit(r)
+}
+
+func (u *fickle) Do(ctx context.Context, r *exchange.Request) (*exchange.Response, bool, *exchange.Problem) {
+	if u.away.Load() {
+		return nil, false, exchange.Problemf(exchange.CodeCalleeRefused, "connection refused")
+	}
+	return u.callee.Do(ctx, r)
+}
+
+// What cannot be made a second time may have been made the first time: nobody is told that the server was not called.
+func TestRefusalAfterATryIsUncertain(t *testing.T) {
+	for name, set := range map[string]func(u *fickle){
+		"away":   func(u *fickle) { u.away.Store(true) },
+		"denied": func(u *fickle) { u.denied.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := &fickle{callee: &callee{calls: map[string]int{}, slots: 1, do: echo}}
+			a, b := alone(t, u, func(*host) {})
+			made, never := exchange.NewID(time.Now()), exchange.NewID(time.Now())
+			ask(t, b, a, made, "PUT", 1, 0)
+			awaitWords(t, b, made, word{1001, ""})
+			ended(t, b, made)
+			set(u)
+			code := map[string]string{"away": exchange.CodeCalleeRefused, "denied": exchange.CodeDenied}[name]
+			try := map[string]int{"away": 1}[name]
+			ask(t, b, a, never, "PUT", 1, 0)
+			awaitWords(t, b, never, word{1000 + try, code})
+			ask(t, b, a, made, "PUT", 2, 0)
+			awaitWords(t, b, made, word{1001, ""}, word{2001 + try, exchange.CodeUncertain})
+			if n := u.count("/x"); n != 1 {
+				t.Errorf("made %d times", n)
 			}
-			if r.Kind != frame.KindRes {
-				continue
-			}
-			if err := json.Unmarshal(r.Data, &msg); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(msg.Data, &res); err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, res.Attempt)
-		}
-		return len(got) == 2
+		})
+	}
+}
+
+// ended waits until an exchange has ended at the callees' side, durably.
+func ended(t *testing.T, at *host, id exchange.ID) {
+	t.Helper()
+	until(t, "it has ended", func() bool {
+		row, err := at.db.Exchange(t.Context(), id, store.SideEgress)
+		return err == nil && !row.Ended.IsZero()
 	})
-	if want := []int{1001, 2001}; !slices.Equal(got, want) {
-		t.Errorf("refused under %v, want %v", got, want)
+}
+
+// A request whose body never comes was not made, unless it was sent before: an earlier life of the site may have had all of it.
+func TestBodyThatNeverComes(t *testing.T) {
+	a, b := alone(t, &callee{calls: map[string]int{}, slots: 1, do: echo}, func(b *host) { b.keep = time.Nanosecond })
+	first, again := exchange.NewID(time.Now()), exchange.NewID(time.Now())
+	ask(t, b, a, first, "PUT", 1, 10)
+	ask(t, b, a, again, "PUT", 2, 10)
+	until(t, "both wait for their bodies", func() bool {
+		n, err := b.m.Tally(t.Context())
+		return err == nil && n.Jobs[exchange.StageWritten] == 2
+	})
+	expire(t, b, func() bool { return len(words(t, b, first)) == 1 && len(words(t, b, again)) == 1 })
+	awaitWords(t, b, first, word{1000, exchange.CodeDeadline})
+	awaitWords(t, b, again, word{2000, exchange.CodeUncertain})
+}
+
+// expire has a site delete what is old until something holds.
+func expire(t *testing.T, at *host, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() { at.m.Expire(ctx); close(over) }()
+	until(t, "what is old is deleted", holds)
+	cancel()
+	<-over
+}
+
+// A call that its caller gave up when it was over is not made once more when its request comes again.
+func TestCancelOvertakesTheRepeatOfWhatIsOver(t *testing.T) {
+	for _, method := range []string{"PUT", "POST"} {
+		u := &callee{calls: map[string]int{}, slots: 1, do: echo}
+		a, b := alone(t, u, func(*host) {})
+		id := exchange.NewID(time.Now())
+		ask(t, b, a, id, "PUT", 1, 0)
+		awaitWords(t, b, id, word{1001, ""})
+		ended(t, b, id)
+		deliver(t, b, a, frame.KindCancel, 1, `{"exchange":%q}`, id)
+		ask(t, b, a, id, method, 2, 0)
+		awaitWords(t, b, id, word{1001, ""}, word{2001, exchange.CodeCanceled})
+		if row, err := b.db.Exchange(t.Context(), id, store.SideEgress); err != nil || row.State != exchange.StateSucceeded || u.count("/x") != 1 {
+			t.Errorf("%s: it became %q, made %d times, %v", method, row.State, u.count("/x"), err)
+		}
 	}
+}
+
+// What a site has said of an exchange last is forgotten after what it has said of others before.
+func TestNewerWordIsForgottenLast(t *testing.T) {
+	u := &callee{calls: map[string]int{}, slots: 1, do: echo}
+	a, b := alone(t, u, func(b *host) { b.keep, b.ttl = time.Nanosecond, time.Nanosecond })
+	cancel := func(id exchange.ID) { deliver(t, b, a, frame.KindCancel, 1, `{"exchange":%q}`, id) }
+	id := exchange.NewID(time.Now())
+	cancel(id)
+	ended(t, b, id)
+	expire(t, b, func() bool {
+		_, err := b.db.Exchange(t.Context(), id, store.SideEgress)
+		return err != nil
+	})
+	for range 2 {
+		cancel(id)
+	}
+	var last exchange.ID
+	for range 4095 { // and itself: as many as are kept
+		last = exchange.NewID(time.Now())
+		cancel(last)
+	}
+	ended(t, b, last)
+	ask(t, b, a, id, "PUT", 1, 0)
+	awaitWords(t, b, id, word{1000, exchange.CodeCanceled})
+	if n := u.count("/x"); n != 0 {
+		t.Errorf("made %d times", n)
+	}
+}
+
+// A message that is set aside says nothing of whether the server was called: a key whose call has ended so is not free.
+func TestKeyOfACallThatWasSetAside(t *testing.T) {
+	g := newGate(1)
+	a, b := pair(t, g)
+	id := post(t, a, keyedRequest(b, "/x", "k", "once"))
+	<-g.entered
+	poison(t, b, a, id)
+	if _, err := outcome(t, a, id); problemCode(err) != exchange.CodePoison {
+		t.Errorf("ended with %v", err)
+	}
+	if _, err := a.m.Call(t.Context(), keyedRequest(b, "/x", "k", "once"), longWait, func(again exchange.ID) {
+		if again != id {
+			t.Error("the call is made once more")
+		}
+	}); problemCode(err) != exchange.CodePoison {
+		t.Errorf("with the same key: %v", err)
+	}
+	close(g.open)
 }

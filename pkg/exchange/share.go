@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hoft/hoft/pkg/identity"
@@ -19,7 +20,7 @@ const (
 	maxPieces = 1 << 18
 	// maxPeerPieces bounds the chunks of all unfinished bodies of one peer.
 	maxPeerPieces = 1 << 20
-	// maxVoid is how many exchanges of one peer are remembered of which nothing was ever begun here.
+	// maxVoid is how many exchanges of one peer are remembered whose request gets a problem if it comes.
 	maxVoid = 4096
 	// recountPer is the least pause between two exact counts of what a peer has, for each exchange that is looked at: a hundred
 	// times what that takes. More than recountEvery it need not be.
@@ -32,7 +33,7 @@ type shareOf struct {
 	pieces  int
 	bytes   int64
 	counted time.Time
-	void    []ID // of which nothing was begun, oldest first
+	void    []ID // what is in Manager.gone of this peer, oldest first
 }
 
 func (m *Manager) share(peer identity.ID) *shareOf {
@@ -115,20 +116,20 @@ func (m *Manager) crowded(s *node.Step, j *job) {
 	m.mistake(j.peer)
 	m.less(j.peer, j.pieces(), j.held)
 	if j.came {
-		m.refuse(s, j.peer, j.id, j.attempt(), p, j.arrived)
-		m.forget(s, j, p)
+		m.turnDown(s, j, p)
 		return
 	}
 	m.dropRequest(s, j.peer, j.id, p)
 }
 
-// void remembers an exchange of which nothing was begun: with a problem, that its request gets this when it comes. A
-// peer's oldest are forgotten, rows and all, when it has more of them than anybody needs.
+// void remembers what the request of an exchange gets if it comes (once more). A peer's oldest are forgotten, where nothing was
+// begun rows and all, when it has more of them than anybody needs.
 func (m *Manager) void(s *node.Step, peer identity.ID, id ID, p *Problem) {
 	u := m.share(peer)
-	if _, known := m.gone[id]; !known {
-		u.void = append(u.void, id)
+	if m.gone[id] != nil {
+		u.void = slices.DeleteFunc(u.void, func(x ID) bool { return x == id })
 	}
+	u.void = append(u.void, id)
 	m.gone[id] = p
 	for len(u.void) > maxVoid {
 		old := u.void[0]

@@ -55,3 +55,50 @@ func TestPartBeyondTheShareIsRememberedOverARestart(t *testing.T) {
 		t.Errorf("%d parts are left, %v", len(parts), err)
 	}
 }
+
+// What a peer has here counts over a restart: it does not get its share anew.
+func TestShareIsCountedAtTheStart(t *testing.T) {
+	up := &callee{calls: map[string]int{}, slots: 1, do: func(*exchange.Request, []byte) *exchange.Response { return nil }} // until the site ends
+	a, b := apart(t, up)
+	b.share = 30 << 10 // two calls of 10 KiB
+	a.start()
+	b.start()
+	t.Cleanup(func() { a.stop(); b.stop() })
+	post(t, a, request(b, "PUT", "/first", randomBytes(10<<10)))
+	until(t, "it is under way", func() bool { return running(t, b) == 1 })
+	post(t, a, request(b, "PUT", "/second", randomBytes(10<<10)))
+	until(t, "another waits", func() bool { return queued(t, b) == 1 })
+	refused := func(when string) {
+		t.Helper()
+		id := post(t, a, request(b, "PUT", "/more", randomBytes(10<<10)))
+		until(t, "it comes", func() bool { return stateOf(t, a, id).State != exchange.StateRunning || queued(t, b) == 2 })
+		if st := stateOf(t, a, id); st.Problem == nil || st.Problem.Code != exchange.CodeRate {
+			t.Errorf("%s one more is taken", when)
+		}
+	}
+	refused("before a restart")
+	b.crash()
+	b.start()
+	until(t, "both are there again", func() bool { return running(t, b) == 1 && queued(t, b) == 1 })
+	refused("after a restart")
+}
+
+// A body that lies in chunks is charged to its peer as chunks, before a restart and after it.
+func TestChunksAreNoBytesOfTheShareAfterARestart(t *testing.T) {
+	up := &callee{calls: map[string]int{}, slots: 1, do: func(*exchange.Request, []byte) *exchange.Response { return nil }}
+	a, b := apart(t, up)
+	b.share = 1 << 20
+	a.start()
+	b.start()
+	t.Cleanup(func() { a.stop(); b.stop() })
+	post(t, a, request(b, "PUT", "/long", randomBytes(6<<20)))
+	until(t, "it is under way", func() bool { return running(t, b) == 1 })
+	b.crash()
+	b.start()
+	until(t, "it is there again", func() bool { return running(t, b) == 1 })
+	id := post(t, a, request(b, "PUT", "/short", []byte("x")))
+	until(t, "another comes", func() bool { return stateOf(t, a, id).State != exchange.StateRunning || queued(t, b) == 1 })
+	if st := stateOf(t, a, id); st.Problem != nil {
+		t.Errorf("it is refused: %v", st.Problem)
+	}
+}
