@@ -465,3 +465,39 @@ func TestRestoredStateThatKnowsAnOldPairIsNoticed(t *testing.T) {
 		})
 	}
 }
+
+// A file whose lines are forks, and that comes again with nothing new, does not count as handled: nothing of it was applied.
+func TestForkThatComesInPartsIsNotHandled(t *testing.T) {
+	w := newWorld(t, 3, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	w.settle(t)
+	backup := a.disk.clone()
+	a.accept("lost")
+	w.settle(t)
+	w.mute = [2]bool{true, true}
+	a.disk = backup
+	a.crash()
+	a.accept("new")
+	f := a.l.Next(w.now)
+	for ; f == nil; f = a.l.Next(w.now) {
+		w.now = a.l.Deadline(w.now)
+	}
+	file := link.File{Seq: f.Seq, Size: 50}
+	b.receive(flying{to: 1, file: file, raw: f.Lines})
+	if !b.l.Sizes().Fork {
+		t.Fatal("the frame is taken for no fork")
+	}
+	file.Size, file.Whole = 100, true
+	b.receive(flying{to: 1, file: file})
+	b.submit("carrier")
+	b.commitAll()
+	out := b.l.Next(w.now)
+	c, err := frame.ParseClaims(out.Lines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Rx.Seen.Contains(f.Seq) || c.Rx.Top >= f.Seq {
+		t.Errorf("told: seen %v, up to %d, want nothing of %d", c.Rx.Seen, c.Rx.Top, f.Seq)
+	}
+}

@@ -198,6 +198,7 @@ type Link struct {
 	stagingSeen    frame.Ranges
 	stored         frame.Ranges // file numbers handled whole and durable, newest ranges
 	untold         frame.Ranges // of them, those that the peer is not known to know of
+	begunFiles     frame.Ranges // file numbers of which something counted and the rest had yet to come, newest ranges
 	cuts           []frame.Cut
 	top            uint64     // the highest file handled
 	durableTop     topFile    // the same of what is durable: what the peer is told

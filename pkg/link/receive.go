@@ -88,7 +88,7 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 			}
 		}
 	}
-	if current || len(in.Lines) == 0 && l.st.PeerEpoch != 0 && in.Seq/frame.SeqPerEpoch >= l.st.PeerEpoch {
+	if current || len(in.Lines) == 0 && l.begunFiles.Contains(in.Seq) && in.Seq/frame.SeqPerEpoch >= l.st.PeerEpoch {
 		l.handled(now, in)
 	}
 	if l.repeated != 0 {
@@ -121,6 +121,9 @@ func (l *Link) unheard(now time.Time, id uint64) {
 // handled notes the file for the feedback.
 func (l *Link) handled(now time.Time, in File) {
 	switch {
+	case !in.Whole && !in.Cut: // it may end without a line that is new
+		l.begunFiles.Add(in.Seq, in.Seq)
+		trimLow(&l.begunFiles, keptSeen)
 	case in.Whole:
 		l.freshSeen.Add(in.Seq, in.Seq)
 		l.dirty = true

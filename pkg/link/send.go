@@ -145,8 +145,8 @@ func (l *Link) withMessages() int {
 	return n
 }
 
-// take picks queued messages greedily, those of one file before all, then by priority, down to most, up to limit bytes; one
-// message is taken whatever its size. onlySmall: no file above the size that an outbox without room still takes.
+// take picks queued messages greedily, down to the priority most: those of one file before all, then by priority, up to limit bytes;
+// one message is taken whatever its size. onlySmall: no file above the size that an outbox without room still takes.
 func (l *Link) take(most Prio, limit int, onlySmall bool, before *file) []*item {
 	if onlySmall {
 		limit = smallFrame
@@ -156,8 +156,8 @@ func (l *Link) take(most Prio, limit int, onlySmall bool, before *file) []*item 
 	}
 	p := picked{least: onlySmall, limit: limit}
 	if before != nil {
-		for i := range l.queues {
-			l.pick(&p, Prio(i), before)
+		for i := range most + 1 {
+			l.pick(&p, i, before)
 		}
 	}
 	for i := range most + 1 {
