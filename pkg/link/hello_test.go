@@ -103,3 +103,46 @@ func TestALostHelloComesAgainWhereFilesAreTaken(t *testing.T) {
 		t.Logf("%d lost: %v", lost, w.now.Sub(began))
 	}
 }
+
+// An ack that is due rides on a file with messages. When that is removed before the peer took it, for its messages are not
+// wanted any more or came by another copy, the ack is said again: nobody repeats what it answers, and where files are taken
+// a hello comes again a heartbeat later at the earliest. Until then the peer begins no call that must not be made twice.
+func TestAnAckInAFileThatIsRemovedIsSaidAgain(t *testing.T) {
+	w := newWorldOf(t, 1, faults{commitDelay: time.Millisecond, least: 20 * time.Millisecond, habit: moves}, link.Config{})
+	w.habit = moves
+	a, b := w.sides[0], w.sides[1]
+	for i := range 10 {
+		b.accept(fmt.Sprintf("m%d", i))
+		w.settle(t)
+	}
+	w.pass(10 * time.Second)
+	w.air = nil
+	if b.crash(); b.l.Met() || !b.l.FilesLeave() {
+		t.Fatal("b has been met before it said anything, or has forgotten that files are taken")
+	}
+	for len(w.air) == 0 { // its hello
+		if b.work(); b.staged != nil {
+			b.commitDone()
+		}
+	}
+	hello := w.air[0]
+	w.air = nil
+	a.receive(hello)
+	a.accept("call")
+	if len(w.air) != 1 {
+		t.Fatalf("a has written %d files, want one with its call and the ack of the hello", len(w.air))
+	}
+	a.l.Withdraw(frame.Ranges{{a.l.State().LastID, a.l.State().LastID}})
+	a.drain()
+	w.air = nil // it is removed before it was taken
+	began := w.now
+	for !b.l.Met() {
+		if w.step(); w.now.Sub(began) > 5*time.Second {
+			t.Fatal("after five seconds b has not heard that a has met its new run")
+		}
+	}
+	files := a.l.Stats().FilesWritten
+	if w.pass(30 * time.Second); a.l.Stats().FilesWritten != files {
+		t.Errorf("a wrote %d more files while nothing happened", a.l.Stats().FilesWritten-files)
+	}
+}

@@ -215,6 +215,8 @@ type Link struct {
 	stagedElicit   bool
 	urgentAck      bool
 	ackDue         time.Time
+	toldIn         uint64 // the frame that took the last ack that was due; 0: the peer has seen it, or a later one
+	untaken        bool   // that frame, or a later one, was removed
 	peerFull       bool
 
 	rtt       rtt
