@@ -21,6 +21,7 @@ done
 synchronized() { [[ $(peer .outbox.messages) == 0 ]]; }
 ok "all is acknowledged" eventually 20 synchronized
 
+resent=$(peer .counters.resent) # on a busy machine an ack may have come late
 kill -STOP "${pid[mover]}"
 spawn waiting curl -s --max-time 100 -o /dev/null -w '%{http_code}' -X POST -d x "$front/job/waits"
 waits() { (($(peer .in_flight.waiting_for_mover) >= 1)); }
@@ -31,13 +32,13 @@ files() { find "$work/a-out" -name '*.jwe' -printf '%f\n' | sort; }
 held=$(files | head -1)
 heartbeats() { (($(peer .counters.ack_only) >= $1)); }
 ok "several heartbeats later" eventually 30 heartbeats $(($(peer .counters.ack_only) + 4))
-is "nothing was sent again" "$(peer .counters.resent)" 0
+is "nothing was sent again" "$(peer .counters.resent)" "$resent"
 is "the same file lies there, and the last heartbeat" "$(files | head -1) $(files | wc -l)" "$held 2"
 kill -CONT "${pid[mover]}"
 eventually 60 gone "${pid[waiting]}" || die "the call does not end"
 reap waiting
 is "the mover goes on: the call is answered" "$(<"$work/waiting.out")" 200
-is "nothing was sent again" "$(peer .counters.resent)" 0
+is "nothing was sent again" "$(peer .counters.resent)" "$resent"
 
 kill -STOP "${pid[mover]}"
 spawn waiting2 curl -s --max-time 5 -o /dev/null -X POST -d x "$front/job/restart"
