@@ -228,7 +228,11 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	c.add(b.Offset, int64(len(plain)))
 	if w := c.waiter; w != nil {
 		if !w.addPart(b, plain) { // not kept in memory: to be read from the store when it is there
-			s.OnCommit(func(*node.Step) { w.stored(b.Offset, len(plain)) })
+			s.OnCommit(func(*node.Step) {
+				if c.attempt == b.Attempt { // else it is void, and gone
+					w.stored(b.Offset, len(plain))
+				}
+			})
 		}
 	}
 	m.finishIfComplete(s, c)
@@ -263,8 +267,7 @@ func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData
 func (m *Manager) flooded(s *node.Step, c *call) {
 	m.mistake(c.peer)
 	m.less(c.peer, len(c.names), c.size)
-	m.sendCancel(s, c.peer, c.id)
-	m.fail(s, c, Problemf(CodeResponseLarge, "the answer, with others of that site that are unfinished, takes more room than it may have here"))
+	m.giveUpOn(s, c, Problemf(CodeResponseLarge, "the answer, with others of that site that are unfinished, takes more room than it may have here"))
 }
 
 // finishIfComplete ends a call whose whole answer has come.
@@ -332,6 +335,14 @@ func (m *Manager) onStage(s *node.Step, d *node.Delivery) error {
 		m.reached(s, c, st.Stage, fromMillis(st.At))
 	}
 	return nil
+}
+
+// giveUpOn fails a call whose answer is not wanted any more: the far side ends it, and waits for no window.
+func (m *Manager) giveUpOn(s *node.Step, c *call, p *Problem) {
+	if !c.local {
+		m.sendCancel(s, c.peer, c.id)
+	}
+	m.fail(s, c, p)
 }
 
 // fail ends a call with a problem; its state says what is certain.

@@ -190,8 +190,7 @@ func (m *Manager) cancelCall(id ID) {
 		if c == nil {
 			return
 		}
-		m.sendCancel(s, c.peer, c.id)
-		m.fail(s, c, Problemf(CodeCanceled, "the caller left in the middle of the answer"))
+		m.giveUpOn(s, c, Problemf(CodeCanceled, "the caller left in the middle of the answer"))
 	})
 }
 

@@ -247,8 +247,7 @@ func (m *Manager) ChunksGone(s *node.Step, peer identity.ID, id ID, names []chun
 	}
 	p := Problemf(CodeChunksGone, "a part of the body was lost, and is no longer stored at its sender")
 	if c := m.calls[id]; c != nil && c.peer == peer && !c.local {
-		m.sendCancel(s, c.peer, c.id) // the rest of the answer is not wanted
-		m.fail(s, c, p)
+		m.giveUpOn(s, c, p)
 		return
 	}
 	j := m.jobs[id]

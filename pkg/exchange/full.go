@@ -47,8 +47,7 @@ func (m *Manager) ChunksRefused(s *node.Step, peer identity.ID, id ID, full bool
 	delete(m.full, id)
 	switch {
 	case c != nil:
-		m.sendCancel(s, c.peer, c.id)
-		m.fail(s, c, p)
+		m.giveUpOn(s, c, p)
 	case j != nil && j.state == jobCalling:
 		m.endMending(id)
 	case j != nil && j.state != jobBody:

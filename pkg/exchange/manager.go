@@ -287,10 +287,19 @@ func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	return nil, errUnsupported
 }
 
-// answerBad tells the other side of a request that cannot be understood here, so that its caller is answered.
+// answerBad ends what a message belongs to that cannot be used here: without it a call of ours, or a request, would wait for ever.
 func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
 	x, bad := peekExchange(d.Data)
-	if bad != nil || s.Crowded(d.Peer) || m.calls[x] != nil || d.Kind == frame.KindRes || d.Kind == frame.KindStage || d.Kind == frame.KindWin {
+	if bad != nil {
+		return
+	}
+	if c := m.calls[x]; c != nil {
+		if c.peer == d.Peer && !c.local && (d.Kind == frame.KindRes || d.Kind == frame.KindBody || d.Kind == frame.KindAbort) {
+			m.giveUpOn(s, c, Problemf(CodeInternal, "a %s message of the answer cannot be used: %v", d.Kind, err))
+		}
+		return
+	}
+	if s.Crowded(d.Peer) || d.Kind == frame.KindRes || d.Kind == frame.KindStage || d.Kind == frame.KindWin {
 		return
 	}
 	code := CodeInternal
@@ -300,7 +309,11 @@ func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
 	case errors.Is(err, errMode):
 		code = CodeSeal
 	}
-	m.refuse(s, d.Peer, x, 0, Problemf(code, "%v", err), time.Time{})
+	p := Problemf(code, "%v", err)
+	m.refuse(s, d.Peer, x, 0, p, time.Time{})
+	if d.Kind == frame.KindReq || d.Kind == frame.KindBody {
+		m.dropRequest(s, d.Peer, x, p) // it will not be complete
+	}
 }
 
 // Poisoned implements node.Handler.
@@ -311,7 +324,7 @@ func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
 	}
 	p := Problemf(CodePoison, "a %s message failed three times", d.Kind)
 	if c := m.calls[x]; c != nil {
-		m.fail(s, c, p)
+		m.giveUpOn(s, c, p)
 		return
 	}
 	m.refuse(s, d.Peer, x, 0, p, time.Time{})

@@ -1,8 +1,11 @@
 package exchange_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -253,4 +256,101 @@ func TestKeyOfACallThatWasSetAside(t *testing.T) {
 		t.Errorf("with the same key: %v", err)
 	}
 	close(g.open)
+}
+
+// A message of an answer that cannot be used, or is set aside, ends the call at both sites: its caller does not wait for ever, and
+// what is left of the answer does not wait for its window.
+func TestAnswerThatCannotBeUsedEndsAtBothSites(t *testing.T) {
+	for name, come := range map[string]func(t *testing.T, a, b *host, id exchange.ID){
+		"part": func(t *testing.T, a, b *host, id exchange.ID) {
+			deliver(t, a, b, frame.KindBody, 1, `{"exchange":%q,"attempt":1001,"offset":-1}`, id)
+		},
+		"set aside": func(t *testing.T, a, b *host, id exchange.ID) { poison(t, a, b, id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, &callee{calls: map[string]int{}, slots: 1, do: long})
+			call(t, a, request(b, "HEAD", "/first", nil))
+			id, begun := accepted(t, a, request(b, "GET", "/x", nil))
+			resp := <-begun // and it is not read
+			defer resp.Body.Close()
+			if running(t, b) != 1 {
+				t.Fatal("the answer does not wait for its window")
+			}
+			come(t, a, b, id)
+			until(t, "the call has ended", func() bool { return stateOf(t, a, id).State == exchange.StateFailed })
+			until(t, "its slot is free", func() bool { return running(t, b) == 0 })
+		})
+	}
+}
+
+// A head that cannot be used ends the call.
+func TestHeadThatCannotBeUsed(t *testing.T) {
+	g := newGate(1)
+	a, b := pair(t, g)
+	id := post(t, a, request(b, "GET", "/x", nil))
+	<-g.entered
+	deliver(t, a, b, frame.KindRes, 1, `{"exchange":%q,"attempt":1001,"status":200,"fields":[],"length":1,"news":1}`, id)
+	if _, err := outcome(t, a, id); problemCode(err) != exchange.CodeInternal {
+		t.Errorf("it ended with %v", err)
+	}
+	until(t, "its slot is free", func() bool { return running(t, b) == 0 })
+}
+
+// A part of a request that cannot be used ends the request, and what came of it is not kept.
+func TestPartThatCannotBeUsedEndsTheRequest(t *testing.T) {
+	a, b := alone(t, &callee{calls: map[string]int{}, slots: 1, do: echo}, func(*host) {})
+	id := exchange.NewID(time.Now())
+	ask(t, b, a, id, "PUT", 1, 10)
+	deliver(t, b, a, frame.KindBody, 1, `{"exchange":%q,"attempt":0,"offset":-1}`, id)
+	awaitWords(t, b, id, word{0, exchange.CodeInternal})
+	n, err := b.m.Tally(t.Context())
+	if err != nil || len(n.Jobs) > 0 {
+		t.Errorf("left: %v, %v", n.Jobs, err)
+	}
+}
+
+// Parts of a try that is void are not looked for in the store, although the commit that stores them ends after the next try began.
+func TestPartsOfAVoidTryAreNotRead(t *testing.T) {
+	a, b := apart(t, nil)
+	a.start()
+	t.Cleanup(func() { a.stop() })
+	id, begun := accepted(t, a, request(b, "GET", "/x", nil))
+	const size, parts = 40 << 10, 15 // more than waits in memory
+	part := func(attempt, n int) *node.Delivery {
+		last := ""
+		if n == parts-1 {
+			last = fmt.Sprintf(`,"total":%d`, size*parts)
+		}
+		data := fmt.Appendf(nil, `{"exchange":%q,"attempt":%d,"offset":%d%s}`, id, attempt, n*size, last)
+		return &node.Delivery{Peer: b.self.ID(), Delivery: link.Delivery{Message: frame.Message{Kind: frame.KindBody, Data: data, Body: randomBytes(size)}, PeerEpoch: 1}}
+	}
+	come := func(ds ...*node.Delivery) {
+		t.Helper()
+		if err := a.m.Await(t.Context(), id, 0); !errors.Is(err, exchange.ErrWait) {
+			t.Fatalf("it has ended: %v", err)
+		}
+		if err := a.n.Do(func(s *node.Step) {
+			for _, d := range ds {
+				a.m.Deliver(s, d)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var void []*node.Delivery
+	for n := range parts {
+		void = append(void, part(1001, n))
+	}
+	come(append(void, part(1002, 0))...)
+	deliver(t, a, b, frame.KindRes, 1, `{"exchange":%q,"attempt":1002,"status":200,"fields":[],"length":-1,"more":true}`, id)
+	resp := <-begun
+	defer resp.Body.Close()
+	for n := range parts {
+		if n > 0 {
+			come(part(1002, n))
+		}
+		if got, err := io.ReadAll(io.LimitReader(resp.Body, size)); err != nil || !bytes.Equal(got, randomBytes(size)) {
+			t.Fatalf("part %d: %d bytes, %v", n, len(got), err)
+		}
+	}
 }

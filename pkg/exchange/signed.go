@@ -46,6 +46,6 @@ func (m *Manager) endUnreadable(s *node.Step, d *node.Delivery, err error) bool 
 	if bad != nil || c == nil || c.peer != d.Peer {
 		return false
 	}
-	m.fail(s, c, Problemf(CodeSeal, "%v", err))
+	m.giveUpOn(s, c, Problemf(CodeSeal, "%v", err))
 	return true
 }
