@@ -217,7 +217,10 @@ func TestNewerWordIsForgottenLast(t *testing.T) {
 	cancel := func(id exchange.ID) { deliver(t, b, a, frame.KindCancel, 1, `{"exchange":%q}`, id) }
 	id := exchange.NewID(time.Now())
 	cancel(id)
-	ended(t, b, id)
+	until(t, "its end is past, in the milliseconds that are stored", func() bool {
+		row, err := b.db.Exchange(t.Context(), id, store.SideEgress)
+		return err == nil && time.Now().Add(-time.Microsecond).UnixMilli() > row.Ended.UnixMilli()
+	})
 	expire(t, b, func() bool {
 		_, err := b.db.Exchange(t.Context(), id, store.SideEgress)
 		return err != nil
