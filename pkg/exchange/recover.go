@@ -40,6 +40,8 @@ func (m *Manager) Recover(ctx context.Context, s *node.Step) error {
 				m.giveUp(s, e.Peer, e.ID, msg)
 			} else if e.Side == store.SideIngress {
 				m.recoverCall(e)
+			} else if s.Link(e.Peer) == nil {
+				// Nothing is called for a peer that is not configured, and nothing can be said to it. If it is again, this goes on.
 			} else if err := m.recoverJob(ctx, s, e); err != nil {
 				return err
 			}
@@ -164,7 +166,7 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 			}
 			continue
 		}
-		if r.Kind != frame.KindBody || m.cfg.Upstreams == nil {
+		if r.Kind != frame.KindBody || m.cfg.Upstreams == nil || s.Link(r.Peer) == nil {
 			continue
 		}
 		j := m.jobs[id]
