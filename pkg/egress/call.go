@@ -38,6 +38,9 @@ func newCall(ctx context.Context, e *Egress, u *upstream, r *exchange.Request) *
 	if u.total > 0 {
 		c.limit = time.AfterFunc(u.total, func() { c.cancel(errTooLong) })
 	}
+	if b, ok := r.Body.(interface{ Within(context.Context) }); ok {
+		b.Within(c.ctx) // what it waits for may never come
+	}
 	if r.Body != nil && r.Length != 0 {
 		c.body = newSource(r.Body, r.Length)
 	}
@@ -120,9 +123,9 @@ func (c *call) startsOver() bool {
 
 // end stops everything that the call started.
 func (c *call) end(late *time.Timer) {
-	c.body.stop()
 	late.Stop()
-	c.close()
+	c.close() // first: a reader of the body may be waiting
+	c.body.stop()
 }
 
 // close ends the callee's request if it still runs.

@@ -65,7 +65,8 @@ func (e *Egress) Close() {
 }
 
 // Do makes the call. r.Body is read until the callee has it all or has answered and its answer's body was
-// closed; it is not touched after Do returned a problem. Where r.Body is short or an io.Seeker, a call of which nothing was written
+// closed; it is not touched after Do returned a problem. Where it has a method Within(context.Context), that is called before it is read: no
+// read may take longer than that context lasts. Where r.Body is short or an io.Seeker, a call of which nothing was written
 // yet (the callee had closed an idle connection) starts over on a new connection. Beyond that a request is
 // sent once; only GET, HEAD, OPTIONS and TRACE may be sent again by net/http when an idle connection turns
 // out dead (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).

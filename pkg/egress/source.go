@@ -10,12 +10,14 @@ import (
 // source lends a request body to net/http, whose write loop may read on after the call has returned: once
 // stopped, or opened again from the start, earlier readers get nothing more.
 type source struct {
-	small  []byte // a short body, whole; then there is nothing to guard
+	small   []byte     // a short body, whole; then there is nothing to guard
+	reading sync.Mutex // held while r is at work, which may take long; taken before mu
+	r       io.Reader
+	seeker  io.Seeker // nil: the body can be read once
+	start   int64     // where the body begins in seeker
+
 	mu     sync.Mutex
-	r      io.Reader
-	seeker io.Seeker // nil: the body can be read once
-	start  int64     // where the body begins in seeker
-	begun  bool      // something was read
+	begun  bool // something was read
 	gen    int
 	onRead func()
 	err    error // with which the body failed, not io.EOF
@@ -62,14 +64,17 @@ func (s *source) rewind() bool {
 		return true
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.gen++
-	if !s.begun {
+	begun := s.begun
+	s.mu.Unlock()
+	if !begun {
 		return true
 	}
 	if s.seeker == nil {
 		return false
 	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	_, err := s.seeker.Seek(s.start, io.SeekStart)
 	return err == nil
 }
@@ -82,14 +87,16 @@ func (s *source) reopen() (io.ReadCloser, error) {
 	return s.open(), nil
 }
 
-// stop returns when no reader is at work and none will be.
+// stop returns when no reader is at work and none will be. What a reader waits for must have been ended before.
 func (s *source) stop() {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.gen++
+	s.mu.Unlock()
+	s.reading.Lock()
+	defer s.reading.Unlock() // nothing: whoever comes later sees that it is over
 }
 
 // watch has f called at every read from now on; it returns when no earlier one is being called.
@@ -118,18 +125,30 @@ type loan struct {
 }
 
 func (l *loan) Read(p []byte) (int, error) {
+	l.s.reading.Lock()
+	defer l.s.reading.Unlock()
+	if !l.begin() {
+		return 0, errBodyTaken
+	}
+	n, err := l.s.r.Read(p)
+	if err != nil && err != io.EOF {
+		l.s.mu.Lock()
+		l.s.err = err
+		l.s.mu.Unlock()
+	}
+	return n, err
+}
+
+// begin says whether the body is still lent.
+func (l *loan) begin() bool {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if l.gen != l.s.gen {
-		return 0, errBodyTaken
+		return false
 	}
 	l.s.begun = true
 	l.s.onRead()
-	n, err := l.s.r.Read(p)
-	if err != nil && err != io.EOF {
-		l.s.err = err
-	}
-	return n, err
+	return true
 }
 
 func (l *loan) Close() error { return nil }

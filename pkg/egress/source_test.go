@@ -1,11 +1,18 @@
 package egress
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hoft/hoft/pkg/config"
+	"github.com/hoft/hoft/pkg/exchange"
 )
 
 func TestSourceRewinds(t *testing.T) {
@@ -44,5 +51,46 @@ func TestSourceRewinds(t *testing.T) {
 				t.Errorf("%s: %q, %v", name, text, err)
 			}
 		}
+	}
+}
+
+// waiting is a body whose rest has yet to come, and perhaps never does.
+type waiting struct {
+	ctx     context.Context
+	entered chan struct{}
+}
+
+func (w *waiting) Within(ctx context.Context) { w.ctx = ctx }
+
+func (w *waiting) Read([]byte) (int, error) {
+	close(w.entered)
+	<-w.ctx.Done()
+	return 0, w.ctx.Err()
+}
+
+// A server may answer before it has the whole body: that the rest of the body has yet to come holds up no answer.
+func TestAnswerWhileTheBodyIsWaitedFor(t *testing.T) {
+	body := &waiting{t.Context(), make(chan struct{})}
+	s := serveRaw(t, func(_ int, c net.Conn) {
+		if _, err := readHead(bufio.NewReader(c)); err == nil {
+			<-body.entered
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly")
+		}
+	})
+	r := post("/x", "")
+	r.Body, r.Length = body, 1<<20
+	if _, text := do(t, open(t, config.Upstream{URL: s.url()}), r); text != "early" {
+		t.Errorf("answer %q", text)
+	}
+}
+
+// A call whose time is over ends, also while the rest of its body has yet to come.
+func TestTimeoutWhileTheBodyIsWaitedFor(t *testing.T) {
+	body := &waiting{t.Context(), make(chan struct{})}
+	s := serveRaw(t, func(_ int, c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	r := post("/x", "")
+	r.Body, r.Length = body, 1<<20
+	if !fail(t, open(t, config.Upstream{URL: s.url(), Timeout: 50 * time.Millisecond}), r, exchange.CodeCalleeTimeout) {
+		t.Error("nothing was sent")
 	}
 }

@@ -31,7 +31,7 @@ type partsBody struct {
 	total   int64
 	rest    []byte
 	// mend has a chunk sent again that can no longer be read; nil: nobody has it.
-	mend func(e *chunk.Entry) error
+	mend func(ctx context.Context, e *chunk.Entry) error
 
 	part  chunk.Map     // of the part that is being read, where it lies in chunks
 	start int64         // its offset
@@ -39,6 +39,9 @@ type partsBody struct {
 	bad   int64         // where a chunk could not be read
 	mends int           // how often that was asked for
 }
+
+// Within bounds what is waited for; before anything is read.
+func (b *partsBody) Within(ctx context.Context) { b.ctx = ctx }
 
 // Read implements io.Reader.
 func (b *partsBody) Read(p []byte) (int, error) {
@@ -83,7 +86,7 @@ func (b *partsBody) after(err error) error {
 	if b.mends++; b.mend == nil || b.mends > maxMends {
 		return Problemf(CodeChunksGone, "a part of the body went bad on the disk of the site that holds it")
 	}
-	if err := b.mend(b.entry()); errors.Is(err, errNotMended) {
+	if err := b.mend(b.ctx, b.entry()); errors.Is(err, errNotMended) {
 		return Problemf(CodeChunksGone, "%v", err)
 	} else if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (m *Manager) perform(ctx context.Context, j *job) {
 	switch {
 	case req.Parts > 0:
 		body := &partsBody{ctx: ctx, store: m.store, chunks: m.cfg.Chunks, id: j.id, total: req.Parts,
-			mend: func(e *chunk.Entry) error { return m.mend(ctx, j.peer, j.id, e) }}
+			mend: func(ctx context.Context, e *chunk.Entry) error { return m.mend(ctx, j.peer, j.id, e) }}
 		defer body.Close()
 		r.Body = body
 	case len(req.inline) > 0:
@@ -97,6 +97,10 @@ func (m *Manager) answer(ctx context.Context, j *job, resp *Response) {
 	if ended && err == nil {
 		head.Trailers = trailersOf(resp)
 		m.answerWhole(j, head, first)
+		return
+	}
+	if ctx.Err() != nil { // nothing of it was sent
+		m.failed(ctx, j, true, nil)
 		return
 	}
 	head.More = true
