@@ -200,6 +200,9 @@ func (m *Manager) purge(ctx context.Context, now time.Time) error {
 		}
 		if err := m.commit(ctx, func(s *node.Step) error {
 			for _, k := range keys {
+				if k.Side == store.SideEgress && m.jobs[k.ID] != nil {
+					continue // it has just been asked for again
+				}
 				s.Store().PurgeExchange(k.ID)
 				m.purged(s, k)
 			}

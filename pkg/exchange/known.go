@@ -70,21 +70,24 @@ func wordOf(row store.Exchange) *Problem {
 
 // askedAgain takes a request whose job is under way already: what it asks for will come, but under which number? A
 // peer that was set back has forgotten what it had of the answer; one that thinks us so has dropped it. Both say so by
-// a higher attempt.
+// a higher attempt, or, set back twice, by the same one once more.
 func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte, cost int64) *node.Keep {
 	a := m.askOf(r)
 	switch {
-	case r.Attempt <= j.sending:
+	case r.Attempt < j.newest(), r.Attempt == j.newest() && !j.answering():
 		return nil
-	case a.upstream != j.upstream || a.repeat != j.repeat || a.parts != j.parts || !m.more(s.Now, j.peer, 0, cost):
-		m.mistake(j.peer) // another request under the same id, or one too many
+	case a.upstream != j.upstream || a.repeat != j.repeat || a.parts != j.parts:
+		m.mistake(j.peer) // another request under the same id
+		return nil
+	case j.state == jobCalling && !j.ended() && !m.mayRepeat(r) && !j.begun:
+		return nil // its answer has yet to begin, and will come whole
+	case !m.more(s.Now, j.peer, 0, cost):
+		m.againTooMuch(s, j, r)
 		return nil
 	case j.ended():
 		return m.askedAfter(s, j, r, inline, cost)
 	case j.state != jobCalling:
 		j.ask = a // nothing was answered yet
-	case !m.mayRepeat(r) && !j.begun:
-		return nil // its answer has yet to begin, and will come whole
 	default:
 		j.again = r // when the present call has ended; nobody may open its window any more
 		j.window.raise(noWindow)
@@ -92,6 +95,30 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte, co
 	j.held += cost
 	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
 }
+
+// againTooMuch ends a request that came again and for which its peer has no room: what it was asked for under before is void there.
+func (m *Manager) againTooMuch(s *node.Step, j *job, r *reqData) {
+	if j.state != jobCalling {
+		m.unqueue(j)
+		j.sending = r.Attempt
+		m.crowded(s, j)
+		return
+	}
+	m.mistake(j.peer)
+	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest+j.try,
+		Problemf(CodeUncertain, "the call was made, and was asked for again when the other site kept as much unfinished for this one as it may"), j.arrived)
+}
+
+// newest is the attempt of the request that came last.
+func (j *job) newest() int {
+	if j.run != nil && j.again != nil {
+		return max(j.sending, j.again.Attempt)
+	}
+	return j.sending
+}
+
+// answering says whether a part of an answer was sent that may not be all of it.
+func (j *job) answering() bool { return j.run != nil && j.begun }
 
 // askedAfter is askedAgain for a job that has been concluded, but not durably so.
 func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte, cost int64) *node.Keep {
@@ -114,15 +141,16 @@ func (m *Manager) onceMore(s *node.Step, j *job) {
 	m.begin(s, j)
 }
 
-// refuseAnswered refuses a request whose answer has been sent, under a number that its caller's site takes for void.
+// refuseAnswered refuses a request whose answer has been sent, under a number that its caller's site takes for void, or has taken
+// a part of.
 func (m *Manager) refuseAnswered(s *node.Step, j *job, r *reqData) {
-	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, answerLost(), j.arrived)
+	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest+j.try, answerLost(), j.arrived)
 	m.endAnswer(s, j.peer, j.id)
 }
 
 // refuseCanceled refuses a request that was canceled, before it came or after, while an earlier sending of it was under way.
 func (m *Manager) refuseCanceled(s *node.Step, j *job, r *reqData) {
-	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest, Problemf(CodeCanceled, "the call was ended at the caller's wish"), j.arrived)
+	m.refuse(s, j.peer, j.id, r.Attempt*attemptsPerRequest+j.try, Problemf(CodeCanceled, "the call was ended at the caller's wish"), j.arrived)
 	m.endAnswer(s, j.peer, j.id)
 }
 
