@@ -112,7 +112,7 @@ func (l *Link) Committed(now time.Time, st State) {
 	trimLow(&l.untold, keptSeen)
 	trimLow(&l.stored, keptSeen)
 	l.stagingSeen = nil
-	l.durableRun = l.stagedRun
+	l.tellRun(now)
 	if l.stagedTop > l.durableTop.seq {
 		l.durableTop = topFile{seq: l.stagedTop, at: now}
 	}
@@ -120,6 +120,21 @@ func (l *Link) Committed(now time.Time, st State) {
 		l.stagedElicit = false
 		l.askAck(now)
 	}
+}
+
+// tellRun has the peer's newest run told what it has shown once that is durable. A new run gets a hello: its state may be an older copy,
+// in which our caps are not, and what waits for the word that it was met must not wait for a file that is removed when its
+// messages come by another copy.
+func (l *Link) tellRun(now time.Time) {
+	r := l.stagedRun
+	l.durableRun = r
+	if r == (frame.Rand{}) || r == l.toldRun {
+		return
+	}
+	if l.toldRun != (frame.Rand{}) {
+		l.greet(now)
+	}
+	l.toldRun = r
 }
 
 // receive puts ids into contig and the ranges above it, and applies the ack of the ack: what the peer no longer

@@ -64,7 +64,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	l.durableTop = topFile{at: now}
 	l.peerBase, l.stagedBase = 0, 0
 	l.st.PeerRun, l.st.PeerShown, l.fork = frame.Run{}, false, false
-	l.durableRun, l.stagedRun = frame.Rand{}, frame.Rand{}
+	l.durableRun, l.stagedRun, l.toldRun = frame.Rand{}, frame.Rand{}, frame.Rand{}
 	l.voidSent()
 	l.greet(now) // it has lost our caps too
 	l.urgent = true

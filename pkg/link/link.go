@@ -205,6 +205,7 @@ type Link struct {
 	stagedTop      uint64     // the same in the commit under way
 	durableRun     frame.Rand // of the peer's newest run that has shown what it has, as it is durable: what the peer is told
 	stagedRun      frame.Rand // the same in the commit under way
+	toldRun        frame.Rand // the newest that was durable
 	peerBase       uint64     // the newest base of the peer
 	stagedBase     uint64     // the same in the commit under way
 	full           bool
@@ -215,8 +216,6 @@ type Link struct {
 	stagedElicit   bool
 	urgentAck      bool
 	ackDue         time.Time
-	toldIn         uint64 // the frame that took the last ack that was due; 0: the peer has seen it, or a later one
-	untaken        bool   // that frame, or a later one, was removed
 	peerFull       bool
 
 	rtt       rtt
@@ -307,6 +306,7 @@ func New(cfg Config, st State, now time.Time, ownTop uint64) *Link {
 	l.top, _ = l.stored.Max()
 	l.durableTop = topFile{seq: l.top, at: now, told: true}
 	l.durableRun = l.st.shown()
+	l.toldRun = l.durableRun
 	if !l.st.PeerShown {
 		l.floor = floor{l.st.AckedContig, l.st.AckedOOO.Clone()}
 	}

@@ -116,7 +116,6 @@ func (l *Link) feedback(now time.Time, x *frame.Rx) {
 	l.hello.seen = l.hello.seen || overlap(l.hello.files, x.Seen)
 	l.overtook(now, x.Top)
 	l.noteTold(x.Seen)
-	l.noteHeard(x.Seen)
 	l.noteLay(x.Seen)
 	l.notePassed(x.Seen)
 	later := 0

@@ -300,27 +300,6 @@ func (l *Link) askAck(now time.Time) {
 	}
 }
 
-// sayAgain makes the last ack due once more where all frames that say it were removed before the peer had seen one: their
-// messages came by other copies, or are not wanted any more. Who waits for the ack of a message repeats that; a hello is repeated
-// only a heartbeat later where files are taken.
-func (l *Link) sayAgain(now time.Time) {
-	if !l.untaken {
-		return
-	}
-	l.untaken = false
-	if l.toldIn != 0 && !slices.ContainsFunc(l.files, func(f *file) bool { return f.seq >= l.toldIn }) {
-		l.toldIn = 0
-		l.askAck(now)
-	}
-}
-
-// noteHeard takes note that the peer has seen the last ack that was due.
-func (l *Link) noteHeard(seen frame.Ranges) {
-	if l.toldIn != 0 && slices.ContainsFunc(l.loss.written[:], func(w writtenAt) bool { return w.seq >= l.toldIn && seen.Contains(w.seq) }) {
-		l.toldIn = 0
-	}
-}
-
 // beyond says whether an ack names ids that this site never gave.
 func (l *Link) beyond(a *frame.Ack) bool {
 	hi, _ := a.OOO.Max()

@@ -74,7 +74,6 @@ func (l *Link) Next(now time.Time) *Frame {
 		return nil
 	}
 	l.detectLost(now)
-	l.sayAgain(now)
 	helloDue := l.helloDue(now)
 	var take []*item
 	if n := l.inTransit(); l.mayTell() && !helloDue && n < l.cfg.MaxFiles {
@@ -106,9 +105,6 @@ func (l *Link) Next(now time.Time) *Frame {
 		x.given = true
 	}
 	l.writing = w
-	if w.acks {
-		l.toldIn = f.seq
-	}
 	l.ackDue, l.urgentAck, l.answerDue = time.Time{}, false, false
 	return fr
 }

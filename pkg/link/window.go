@@ -299,7 +299,6 @@ func (l *Link) dropFile(f *file, acked bool) {
 		}
 	}
 	l.changes.Remove = append(l.changes.Remove, f.seq)
-	l.untaken = l.untaken || l.toldIn != 0 && f.seq >= l.toldIn
 	if acked || f.seen {
 		l.taken.handled[l.taken.next] = f.seq
 		l.taken.next = (l.taken.next + 1) % len(l.taken.handled)
