@@ -31,6 +31,9 @@ type stored struct {
 	*content
 }
 
+// lost says whether its site may not have it any more. One that runs twice may be asked where it was not stored.
+func (d *stored) lost() bool { return d.gone || d.life != d.site.life() || len(d.site.procs) > 1 }
+
 // content is what was stored: some bytes, and in nested data zeros and more bytes behind them.
 type content struct {
 	head []byte
@@ -230,7 +233,7 @@ func (r *reading) run() {
 // failed holds the reason why data could not be had against what happened.
 func (r *reading) failed(err error) {
 	var p *exchange.Problem
-	lost := r.of.gone || r.of.life != r.of.site.life()
+	lost := r.of.lost()
 	switch {
 	case errors.Is(err, exchange.ErrWait), errors.Is(err, errDead), errors.Is(err, context.Canceled), r.proc.ended():
 	case !errors.As(err, &p):

@@ -242,7 +242,7 @@ func (s *sending) kept() bool {
 // failed holds the reason why data was not taken against what happened.
 func (s *sending) failed(err error) {
 	var p *exchange.Problem
-	lost := s.of.gone || s.of.life != s.of.site.life()
+	lost := s.of.lost()
 	switch {
 	case errors.Is(err, exchange.ErrWait), errors.Is(err, errDead), errors.Is(err, context.Canceled), errors.Is(err, store.ErrClosed), s.proc.ended():
 	case !errors.As(err, &p):

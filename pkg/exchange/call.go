@@ -190,8 +190,7 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	case c == nil && b.Attempt == 0:
 		return m.onRequestBody(s, d, b)
 	case c == nil: // of an answer to a call that has ended
-		m.dropped.Add(1)
-		m.unwanted(s, d.Peer, b)
+		m.stray(s, d.Peer, b)
 		return nil, nil
 	}
 	if c.peer != d.Peer {
@@ -237,13 +236,6 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	}
 	m.finishIfComplete(s, c)
 	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
-}
-
-// unwanted ends the offer of an answer's chunks that nobody waits for: else they would be kept until the exchange is forgotten.
-func (m *Manager) unwanted(s *node.Step, peer identity.ID, b *bodyData) {
-	if b.Map != nil {
-		m.sendWin(s, peer, &winData{Exchange: b.Exchange, Attempt: b.Attempt, Done: true})
-	}
 }
 
 // onMapPart takes a part of a response body that lies in chunks.

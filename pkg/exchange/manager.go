@@ -140,6 +140,7 @@ type Manager struct {
 	shares   map[identity.ID]*shareOf
 	mistakes map[identity.ID]uint64 // messages that could not be used, by peer
 	horizon  horizon
+	strays   strays
 	tickAt   time.Time
 	dueAt    time.Time // no deadline of a call passes before it; zero: none is watched
 
