@@ -49,7 +49,8 @@ func said(t *testing.T, at *host, id exchange.ID) (out []string) {
 				Code string `json:"code"`
 			} `json:"problem"`
 		}
-		if err := json.Unmarshal(r.Data, &msg); err == nil {
+		err := json.Unmarshal(r.Data, &msg)
+		if err == nil {
 			err = json.Unmarshal(msg.Data, &d)
 		}
 		if err != nil {
