@@ -63,7 +63,7 @@ func (l *Link) resetPeer(now time.Time, ep uint64) {
 	l.cuts, l.top, l.stagedTop, l.full, l.peerFull = nil, 0, 0, false, false
 	l.durableTop = topFile{at: now}
 	l.peerBase, l.stagedBase = 0, 0
-	l.st.PeerRun, l.st.PeerShown, l.fork = frame.Run{}, false, false
+	l.st.PeerRun, l.st.PeerRuns, l.st.PeerShown, l.fork = frame.Run{}, nil, false, false
 	l.durableRun, l.stagedRun, l.toldRun = frame.Rand{}, frame.Rand{}, frame.Rand{}
 	l.voidSent()
 	l.greet(now) // it has lost our caps too

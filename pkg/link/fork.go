@@ -28,7 +28,8 @@ func (l *Link) forked(c *frame.Claims) bool {
 	case r.FirstSeq == known.FirstSeq:
 		return true // two runs that began at the same place
 	case r.FirstSeq < known.FirstSeq: // late, from an older run
-		if c.Seq >= known.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= known.FirstID || c.Last != nil && *c.Last >= known.FirstID {
+		next, ok := l.runAfter(r)
+		if !ok || c.Seq >= next.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= next.FirstID || c.Last != nil && *c.Last >= next.FirstID {
 			return true
 		}
 		if c.Ack != nil && c.Pep == l.st.Epoch && !l.beyond(c.Ack) {
@@ -51,10 +52,37 @@ func (l *Link) forked(c *frame.Claims) bool {
 		return true
 	}
 	l.floor = was
+	l.noteRuns(known, c.Unmet)
 	l.st.PeerRun, l.st.PeerShown = r, false
 	l.show(c)
 	l.dirty = true
 	return false
+}
+
+// runAfter gives the run of the peer that began next after an older one, as far as is known: what that may have used ends there. It
+// is not ok when another is known that began where it did.
+func (l *Link) runAfter(r frame.Run) (next frame.Run, ok bool) {
+	for _, e := range l.st.PeerRuns {
+		switch {
+		case e.FirstSeq == r.FirstSeq && e.Rand != r.Rand:
+			return e, false
+		case e.FirstSeq > r.FirstSeq:
+			return e, true
+		}
+	}
+	return l.st.PeerRun, true
+}
+
+// noteRuns keeps which runs there were before a new one, for lines of theirs that come late: the newest before it, and those that it
+// says there were in between.
+func (l *Link) noteRuns(known frame.Run, unmet []frame.Run) {
+	runs := l.st.PeerRuns
+	for _, r := range append([]frame.Run{known}, unmet...) {
+		if n := len(runs); r != (frame.Run{}) && (n == 0 || runs[n-1].FirstSeq < r.FirstSeq) {
+			runs = append(slices.Clip(runs), r)
+		}
+	}
+	l.st.PeerRuns = runs[max(len(runs)-frame.MaxUnmet, 0):]
 }
 
 // show takes note that the newest run of the peer has been compared. A line in the middle of a file, or of a pair that is

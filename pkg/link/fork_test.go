@@ -3,6 +3,7 @@ package link_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -499,5 +500,59 @@ func TestForkThatComesInPartsIsNotHandled(t *testing.T) {
 	}
 	if c.Rx.Seen.Contains(f.Seq) || c.Rx.Top >= f.Seq {
 		t.Errorf("told: seen %v, up to %d, want nothing of %d", c.Rx.Seen, c.Rx.Top, f.Seq)
+	}
+}
+
+// A copy that ran beside the state that goes on has used ids that this uses too. What it said comes late, behind runs that began after
+// both: of one of them the newest has told (unmet) that it began where the copy went on, so nothing of the copy is taken for the other's.
+func TestALateFrameOfACopyIsNoticed(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		t.Run(fmt.Sprintf("b starts again: %v", restarts), func(t *testing.T) {
+			w := newWorld(t, 5, faults{commitDelay: time.Millisecond})
+			a, b := w.sides[0], w.sides[1]
+			a.accept("first")
+			w.settle(t)
+			w.pass(time.Minute)
+			twin := a.disk.clone()
+			a.accept("copy")
+			late := w.air
+			w.air, w.mute[0] = nil, true
+			a.disk = twin
+			a.crash()
+			a.accept("own") // under the same id
+			a.crash()
+			w.mute[0] = false
+			for len(w.air) == 0 { // what it begins with
+				if a.work(); a.staged != nil {
+					a.commitDone()
+				}
+			}
+			hello := w.air[0]
+			w.air = nil
+			b.receive(hello)
+			if c := parse(t, hello.raw[0]); len(c.Msg) > 0 || len(c.Unmet) == 0 || b.l.Stats().Forks > 0 {
+				t.Fatalf("it begins with %d messages, and tells of %d runs; %d forks", len(c.Msg), len(c.Unmet), b.l.Stats().Forks)
+			}
+			for b.work(); b.staged != nil; {
+				b.commitDone()
+			}
+			if restarts {
+				b.crash()
+			}
+			for _, f := range late {
+				if f.to == 1 {
+					b.receive(f)
+				}
+			}
+			w.settle(t)
+			got := map[string]bool{}
+			for k := range b.got {
+				_, text, _ := strings.Cut(k, "{")
+				got[text] = true
+			}
+			if b.l.Stats().Forks == 0 || !got[`"text":"own"}`] {
+				t.Errorf("%d forks; b has %v", b.l.Stats().Forks, got)
+			}
+		})
 	}
 }

@@ -95,6 +95,8 @@ type State struct {
 	LastSeen         time.Time
 	Seen             frame.Ranges
 	PeerRun          frame.Run // the peer's newest process run seen in its epoch; zero: none yet
+	// PeerRuns is where earlier ones of its epoch began, in their order, as far as is known; of many the newest.
+	PeerRuns []frame.Run
 	// PeerShown says that PeerRun has said under the present pair what it has of our messages, and that none was missing that
 	// earlier ones had.
 	PeerShown bool

@@ -138,7 +138,7 @@ func (c *Core) Quiet() bool {
 func linkRow(p identity.ID, st link.State) store.Link {
 	return store.Link{Peer: p, Epoch: st.Epoch, PeerEpoch: st.PeerEpoch, LastID: st.LastID, SeqReserved: st.SeqReserved,
 		Contig: st.Contig, OOO: st.OOO, PeerBase: st.PeerBase, PeerLast: st.PeerLast, AckedContig: st.AckedContig,
-		AckedOOO: st.AckedOOO, PeerCaps: st.PeerCaps, SRTT: st.SRTT, RTTVar: st.RTTVar, LastSeen: st.LastSeen, Seen: st.Seen, Runs: jsonOf(runs{st.PeerRun, st.PeerShown, st.Doubled, st.Confirmed, st.Unmet}), Learned: jsonOf(st.Learned)}
+		AckedOOO: st.AckedOOO, PeerCaps: st.PeerCaps, SRTT: st.SRTT, RTTVar: st.RTTVar, LastSeen: st.LastSeen, Seen: st.Seen, Runs: jsonOf(runs{st.PeerRun, st.PeerRuns, st.PeerShown, st.Doubled, st.Confirmed, st.Unmet}), Learned: jsonOf(st.Learned)}
 }
 
 // jsonOf is how the store keeps the peer's run and what was learned of the pipe.
@@ -153,6 +153,7 @@ func jsonOf(v any) []byte {
 // runs is what is stored about process runs.
 type runs struct {
 	Peer      frame.Run   `json:"peer"`
+	Earlier   []frame.Run `json:"earlier,omitempty"`
 	Shown     bool        `json:"shown,omitzero"`
 	Doubled   bool        `json:"doubled,omitzero"`
 	Confirmed bool        `json:"confirmed,omitzero"`
@@ -173,7 +174,7 @@ func StateOf(r store.Link) link.State {
 			learned = link.Learned{} // likewise
 		}
 	}
-	return link.State{PeerRun: run.Peer, PeerShown: run.Shown, Doubled: run.Doubled, Confirmed: run.Confirmed, Unmet: run.Unmet, Learned: learned, Epoch: r.Epoch, PeerEpoch: r.PeerEpoch, LastID: r.LastID, SeqReserved: r.SeqReserved, Contig: r.Contig, OOO: r.OOO,
+	return link.State{PeerRun: run.Peer, PeerRuns: run.Earlier, PeerShown: run.Shown, Doubled: run.Doubled, Confirmed: run.Confirmed, Unmet: run.Unmet, Learned: learned, Epoch: r.Epoch, PeerEpoch: r.PeerEpoch, LastID: r.LastID, SeqReserved: r.SeqReserved, Contig: r.Contig, OOO: r.OOO,
 		PeerBase: r.PeerBase, PeerLast: r.PeerLast, AckedContig: r.AckedContig, AckedOOO: r.AckedOOO, PeerCaps: r.PeerCaps,
 		SRTT: r.SRTT, RTTVar: r.RTTVar, LastSeen: r.LastSeen, Seen: r.Seen}
 }
