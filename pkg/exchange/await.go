@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/hoft/hoft/pkg/node"
 )
 
 // Await waits until an exchange has ended, and no longer than wait: ErrWait then. It asks nothing while it waits.
@@ -46,8 +48,9 @@ func (m *Manager) ended(ctx context.Context, id ID) (bool, error) {
 
 // joined says that a call repeats one that was accepted before.
 type joined struct {
-	id   ID
-	over bool // it has ended, perhaps not durably yet
+	id    ID
+	early bool // its acceptance is not durable yet
+	over  bool // it has ended, perhaps not durably yet
 }
 
 func (*joined) Error() string { return "this call was accepted before" }
@@ -61,8 +64,15 @@ func (m *Manager) freed(ctx context.Context, first *joined) bool {
 // commitPatience is how long the end of an exchange may take to become durable.
 const commitPatience = 10 * time.Second
 
-// join answers a repeated call with what comes of the first one.
-func (m *Manager) join(ctx context.Context, id ID, wait time.Duration, accepted func(ID)) (*Response, error) {
+// join answers a repeated call with what comes of the first one. Nobody is told that it was accepted, nor is it looked for,
+// before it is durable.
+func (m *Manager) join(ctx context.Context, first *joined, wait time.Duration, accepted func(ID)) (*Response, error) {
+	id := first.id
+	if first.early {
+		if err := m.commit(ctx, func(*node.Step) error { return nil }); err != nil {
+			return nil, err
+		}
+	}
 	if accepted != nil {
 		accepted(id)
 	}

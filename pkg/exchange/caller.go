@@ -56,7 +56,7 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 	if err != nil {
 		up.giveUp()
 		if first != nil {
-			return m.join(ctx, first.id, wait, accepted)
+			return m.join(ctx, first, wait, accepted)
 		}
 		return nil, err
 	}

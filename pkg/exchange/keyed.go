@@ -99,7 +99,7 @@ func (m *Manager) prior(s *node.Step, k *keyed, r *Request) error {
 		return Problemf(CodeKeyBusy, "the first call with this key is under way: %s", prior.id)
 	default:
 		_, waits := m.claims[k.scope]
-		return &joined{id: prior.id, over: m.calls[prior.id] == nil && !waits}
+		return &joined{id: prior.id, early: waits, over: m.calls[prior.id] == nil && !waits}
 	}
 	return nil
 }
