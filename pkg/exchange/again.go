@@ -73,14 +73,17 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 		return
 	}
 	unacked := m.unacked(c)
-	c.ids = nil
 	c.earlier = c.mayBeWritten(s.Link(c.peer))
 	c.sent++
 	sent := c.sent
 	s.Store().PatchExchange(c.id, store.SideIngress, store.Patch{Attempt: &sent})
 	if Repeatable(c.method) && (c.waiter == nil || !c.waiter.passedOn()) {
-		m.attempt(s, c, c.sent*attemptsPerRequest) // what came so far may be of another call than what will come
+		// What came so far may be of another call than what will come. Where it has just been passed on, the call ends here.
+		if !m.attempt(s, c, c.sent*attemptsPerRequest) && m.calls[c.id] != c {
+			return
+		}
 	}
+	c.ids = nil
 	rows = newest(rows)
 	for _, r := range rows {
 		tail, err := retail(r.Data, c.sent)

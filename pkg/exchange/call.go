@@ -160,22 +160,18 @@ func (m *Manager) attempt(s *node.Step, c *call, attempt int) bool {
 	case attempt == c.attempt || c.attempt == 0:
 		c.attempt = attempt
 		return true
+	case planted.Bug == planted.Splice && (c.waiter == nil || !c.waiter.passedOn()):
+		c.attempt = attempt
+		return true
 	}
-	if c.head != nil && c.waiter != nil && c.waiter.passedOn() {
+	if c.waiter != nil && !c.waiter.restart() {
 		m.sendCancel(s, c.peer, c.id) // nobody reads the new one: it would wait for its window for ever
 		m.end(s, c, StateFailed, &Problem{Code: CodeCalleeBroken, Detail: "the far side began again after a part of its answer was passed on"})
 		return false
 	}
-	if planted.Bug == planted.Splice {
-		c.attempt = attempt
-		return true
-	}
 	m.dropBody(s, c.peer, c.id, answerOwner(c.id), &c.inbound)
 	c.attempt, c.head, c.broken, c.inbound, c.total, c.inline, c.content = attempt, nil, nil, inbound{}, -1, 0, -1
 	s.Store().DropInboxExchange(c.id, attempt)
-	if c.waiter != nil {
-		c.waiter.restart()
-	}
 	return true
 }
 

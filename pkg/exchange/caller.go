@@ -72,9 +72,10 @@ func (m *Manager) Call(ctx context.Context, r *Request, wait time.Duration, acce
 // await waits for the head; the context of the whole call keeps governing the body.
 func (m *Manager) await(ctx context.Context, c *call, wait time.Duration) (*Response, error) {
 	over := make(chan struct{})
+	w := c.waiter // the loop forgets it when it is abandoned
 	headCtx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(wait, func() { cancel(ErrWait); close(over) })
-	resp, err := c.waiter.awaitHead(headCtx)
+	resp, err := w.awaitHead(headCtx)
 	if !timer.Stop() {
 		<-over
 	}
@@ -88,7 +89,8 @@ func (m *Manager) await(ctx context.Context, c *call, wait time.Duration) (*Resp
 	if errors.As(err, &p) {
 		return nil, p
 	}
-	// The exchange goes on without anybody who waits; its answer is stored.
+	// The exchange goes on without anybody who waits; its answer is stored, also one that has just come.
+	w.abandon()
 	_ = m.loop.Do(func(s *node.Step) { m.abandoned(s, c) })
 	if cause := context.Cause(headCtx); errors.Is(cause, ErrWait) {
 		return nil, ErrWait

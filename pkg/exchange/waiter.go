@@ -134,13 +134,17 @@ func (w *waiter) finish(p *Problem, stage string) {
 	w.wake()
 }
 
-// restart drops what came of an attempt that is void; only before the head was passed on.
-func (w *waiter) restart() {
+// restart drops what came of an attempt that is void; false: its head was passed on, and nothing is dropped.
+func (w *waiter) restart() bool {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.taken {
+		return false
+	}
 	w.head, w.total, w.trailers = nil, -1, nil
 	w.parts, w.onDisk, w.inMemory, w.inChunks = map[int64][]byte{}, map[int64]bool{}, 0, map[int64]piece{}
 	w.credit.limit, w.credit.raised = w.credit.size, time.Time{}
-	w.mu.Unlock()
+	return true
 }
 
 func (w *waiter) passedOn() bool {
@@ -301,16 +305,24 @@ func (b *waiterBody) Close() error {
 	b.w.mu.Lock()
 	whole := b.w.total >= 0 && b.w.next >= b.w.total && len(b.rest) == 0
 	left := !b.w.ended && !whole && b.w.leave != nil
-	leave, closed := b.w.leave, b.w.closed
-	b.w.gone, b.w.closed = true, nil
+	leave := b.w.leave
 	b.w.mu.Unlock()
-	if closed != nil {
-		closed()
-	}
+	b.w.abandon()
 	if left {
 		leave()
 	}
 	return nil
+}
+
+// abandon notes that nobody reads any further.
+func (w *waiter) abandon() {
+	w.mu.Lock()
+	closed := w.closed
+	w.gone, w.closed = true, nil
+	w.mu.Unlock()
+	if closed != nil {
+		closed()
+	}
 }
 
 // readOn notes how far the caller has read, and has the window raised where that is due.

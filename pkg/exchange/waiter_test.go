@@ -28,3 +28,40 @@ func TestReadingAllIsNotLeaving(t *testing.T) {
 		})
 	}
 }
+
+// An answer whose head was passed on is not replaced, however close the new one was behind that.
+func TestPassedOnIsNotReplaced(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		w := newWaiter(ID{1}, nil, nil)
+		w.setHead(&resData{Status: 200, More: true, Attempt: 1001}, []byte("abc"), "b")
+		if taken {
+			if _, err := w.awaitHead(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if void := w.restart(); void == taken || (w.head == nil) == taken {
+			t.Errorf("passed on: %t, replaced: %t, head %v", taken, void, w.head)
+		}
+	}
+}
+
+// Nobody reads an answer that came when its caller had just stopped waiting: it expires as others do.
+func TestWhoHasLeftHoldsNoAnswer(t *testing.T) {
+	for _, late := range []bool{true, false} {
+		w := newWaiter(ID{1}, nil, nil)
+		w.setHead(&resData{Status: 200, More: true}, nil, "b")
+		ended := 0
+		if late {
+			w.abandon()
+		}
+		if held := w.whenRead(func() { ended++ }); held == late {
+			t.Errorf("left before the end: %t, held: %t", late, held)
+		}
+		if !late {
+			w.abandon()
+		}
+		if (ended == 1) == late {
+			t.Errorf("left before the end: %t, let go %d times", late, ended)
+		}
+	}
+}
