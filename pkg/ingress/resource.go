@@ -244,6 +244,12 @@ func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request, state *ex
 		return
 	}
 	defer resp.Body.Close()
+	if state.State == exchange.StateRunning { // it has ended since that was read, and only now has a length
+		if state, err = s.caller.State(r.Context(), state.ID); err != nil {
+			s.problem(w, r, s.ownFailure(err), a)
+			return
+		}
+	}
 	if p := checkResponse(resp); p != nil {
 		s.problem(w, r, p, a)
 		return

@@ -153,3 +153,25 @@ func TestProxyStatusNames(t *testing.T) {
 		}
 	}
 }
+
+// An answer that ends between the look at its state and the reading of it is given as any other: parts are those of all of it.
+func TestAnswerEndsWhileItIsAskedFor(t *testing.T) {
+	asked := 0
+	s := start(t, &fakeCaller{
+		state: func(id exchange.ID) (*exchange.State, error) {
+			st := &exchange.State{ID: id, Peer: "site-b", Method: "GET", Stage: "calling", State: "running"}
+			if asked++; asked > 2 {
+				st.Stage, st.State, st.Status, st.ResBytes = "returned", "succeeded", 200, 10
+			}
+			return st, nil
+		},
+		result: func(exchange.ID) (*exchange.Response, error) { return answer(200, "0123456789"), nil },
+	}, nil)
+	for fields, want := range map[string]string{"Range: bytes=2-4\r\n": "206 234", "If-None-Match: \"x\"\r\n": "200 0123456789"} {
+		asked = 0
+		g := s.send(t, "GET "+exchangesPath+fixedID.String()+"/response HTTP/1.1\r\nHost: HOST\r\n"+fields+end)
+		if got := fmt.Sprint(g.StatusCode, " ", g.text); got != want {
+			t.Errorf("%s: %s, want %s", fields, got, want)
+		}
+	}
+}
