@@ -97,6 +97,9 @@ func (m *Manager) onRes(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if err != nil {
 		return nil, err
 	}
+	if again, err := c.place(0, int64(len(body))); again || err != nil {
+		return nil, errOverlap
+	}
 	if !m.more(s.Now, c.peer, 0, int64(len(body))) {
 		m.flooded(s, c)
 		return nil, nil
@@ -208,6 +211,9 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	if b.Offset < 0 || b.Offset > maxOffset {
 		return nil, errOffset
 	}
+	if again, err := c.place(b.Offset, int64(len(plain))); again || err != nil {
+		return nil, err
+	}
 	if c.full(0) {
 		return nil, errPieces
 	}
@@ -234,23 +240,6 @@ func (m *Manager) onBody(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: int64(len(plain)), Part: true}, nil
 }
 
-// onMapPart takes a part of a response body that lies in chunks.
-func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData) (*node.Keep, error) {
-	size, err := m.takeMap(s, c.peer, c.id, answerOwner(c.id), &c.inbound, b)
-	if err != nil {
-		return nil, err
-	}
-	c.stored(d, true)
-	if b.Total != nil {
-		c.total = *b.Total
-	}
-	if c.waiter != nil {
-		c.waiter.addChunks(b)
-	}
-	m.finishIfComplete(s, c)
-	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: size, Beside: size, Part: true}, nil
-}
-
 // flooded ends a call whose peer gives more than it may have stored here.
 func (m *Manager) flooded(s *node.Step, c *call) {
 	m.mistake(c.peer)
@@ -261,6 +250,10 @@ func (m *Manager) flooded(s *node.Step, c *call) {
 // finishIfComplete ends a call whose whole answer has come.
 func (m *Manager) finishIfComplete(s *node.Step, c *call) {
 	if c.head == nil || c.total < 0 {
+		return
+	}
+	if last, some := c.have.Max(); some && int64(last) >= c.total {
+		m.giveUpOn(s, c, Problemf(CodeInternal, "the answer is longer than the %d bytes that the far side says it has", c.total))
 		return
 	}
 	if !c.covers(c.total) {

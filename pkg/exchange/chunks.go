@@ -57,6 +57,23 @@ func (in *inbound) add(offset, n int64) {
 	}
 }
 
+var errOverlap = errors.New("parts of a body overlap")
+
+// place says whether a part of n bytes repeats what came. One that overlaps it otherwise cannot be used: who reads goes from
+// the end of one part to the beginning of the next.
+func (in *inbound) place(offset, n int64) (again bool, err error) {
+	if n <= 0 {
+		return false, nil
+	}
+	lo, hi := uint64(offset), uint64(offset+n)-1
+	if i := in.have.Index(lo); i >= 0 && in.have[i][1] >= hi {
+		return true, nil
+	} else if i >= 0 || slices.ContainsFunc(in.have, func(r frame.Range) bool { return lo < r[0] && r[0] <= hi }) {
+		return false, errOverlap
+	}
+	return false, nil
+}
+
 var errPieces = errors.New("a body in more pieces than any has")
 
 // full says that a body has come in as many pieces as one may have.
@@ -117,6 +134,29 @@ func (m *Manager) takeMap(s *node.Step, peer identity.ID, id ID, owner [16]byte,
 	in.add(b.Offset, size)
 	m.needChunks(s, peer, id, in, awaitedOf(entries, names, missing))
 	return size, nil
+}
+
+// onMapPart takes a part of a response body that lies in chunks.
+func (m *Manager) onMapPart(s *node.Step, c *call, d *node.Delivery, b *bodyData) (*node.Keep, error) {
+	_, size, err := entriesOf(b)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := c.place(b.Offset, size); again || err != nil {
+		return nil, err
+	}
+	if _, err = m.takeMap(s, c.peer, c.id, answerOwner(c.id), &c.inbound, b); err != nil {
+		return nil, err
+	}
+	c.stored(d, true)
+	if b.Total != nil {
+		c.total = *b.Total
+	}
+	if c.waiter != nil {
+		c.waiter.addChunks(b)
+	}
+	m.finishIfComplete(s, c)
+	return &node.Keep{Exchange: c.id, Attempt: b.Attempt, Offset: b.Offset, Size: size, Beside: size, Part: true}, nil
 }
 
 // absent gives the names of entries whose chunks are not here, or not durably so: who waits for them hears of it. names are those of

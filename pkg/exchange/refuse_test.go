@@ -357,3 +357,51 @@ func TestPartsOfAVoidTryAreNotRead(t *testing.T) {
 		}
 	}
 }
+
+// An answer whose parts do not fit ends the call: nothing would ever make it whole, or who reads it would wait where no part begins.
+func TestPartsThatDoNotFit(t *testing.T) {
+	part := func(offset, n int, total int) *node.Delivery {
+		last := ""
+		if total > 0 {
+			last = fmt.Sprintf(`,"total":%d`, total)
+		}
+		return &node.Delivery{Delivery: link.Delivery{Message: frame.Message{Kind: frame.KindBody, Data: fmt.Appendf(nil, `"attempt":1001,"offset":%d%s}`, offset, last),
+			Body: randomBytes(100)[offset : offset+n]}, PeerEpoch: 1}}
+	}
+	for name, c := range map[string]struct {
+		parts []*node.Delivery
+		code  string
+	}{
+		"overlap":               {[]*node.Delivery{part(0, 10, 0), part(5, 10, 15)}, exchange.CodeInternal},
+		"overlap, from behind":  {[]*node.Delivery{part(5, 10, 15), part(0, 10, 0)}, exchange.CodeInternal},
+		"longer than was said":  {[]*node.Delivery{part(0, 10, 0), part(10, 10, 15)}, exchange.CodeInternal},
+		"said after it came":    {[]*node.Delivery{part(0, 10, 0), part(10, 0, 5)}, exchange.CodeInternal},
+		"repeated":              {[]*node.Delivery{part(0, 10, 0), part(0, 10, 0), part(10, 5, 15)}, ""},
+		"repeated in other cut": {[]*node.Delivery{part(0, 10, 0), part(0, 7, 0), part(10, 5, 15)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := apart(t, nil)
+			a.start()
+			t.Cleanup(func() { a.stop() })
+			id, begun := accepted(t, a, request(b, "GET", "/x", nil))
+			deliver(t, a, b, frame.KindRes, 1, `{"exchange":%q,"attempt":1001,"status":200,"fields":[],"length":-1,"more":true}`, id)
+			resp := <-begun
+			defer resp.Body.Close()
+			for _, d := range c.parts {
+				d.Peer, d.Data = b.self.ID(), append(fmt.Appendf(nil, `{"exchange":%q,`, id), d.Data...)
+				if err := a.n.Do(func(s *node.Step) { a.m.Deliver(s, d) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := io.ReadAll(resp.Body)
+			var ab *exchange.Abort
+			if c.code == "" && (err != nil || !bytes.Equal(got, randomBytes(100)[:15])) || c.code != "" && !errors.As(err, &ab) {
+				t.Errorf("read %d bytes, %v", len(got), err)
+			}
+			until(t, "the call has ended", func() bool { return stateOf(t, a, id).State != exchange.StateRunning })
+			if st := stateOf(t, a, id); c.code == "" && st.Problem != nil || c.code != "" && (st.Problem == nil || st.Problem.Code != c.code) {
+				t.Errorf("it ended with %v", st.Problem)
+			}
+		})
+	}
+}

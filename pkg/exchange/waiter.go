@@ -232,7 +232,7 @@ func (b *waiterBody) fetch() error {
 		}
 		onDisk, at := w.onDisk[w.next], w.next
 		c, chunked := w.inChunks[w.next]
-		end, ended, problem := w.total >= 0 && w.next >= w.total, w.ended, w.problem
+		end, ended, problem := w.total == w.next, w.ended, w.problem
 		w.mu.Unlock()
 		switch {
 		case onDisk:
@@ -303,7 +303,7 @@ func (b *waiterBody) Close() error {
 	}
 	b.closed = true
 	b.w.mu.Lock()
-	whole := b.w.total >= 0 && b.w.next >= b.w.total && len(b.rest) == 0
+	whole := b.w.total == b.w.next && len(b.rest) == 0
 	left := !b.w.ended && !whole && b.w.leave != nil
 	leave := b.w.leave
 	b.w.mu.Unlock()
