@@ -52,3 +52,41 @@ func TestKeyOfACallThatIsNotDurableYet(t *testing.T) {
 		}
 	})
 }
+
+// An answer that is not kept stays until everybody who reads it is done, also who was joined to the call by its key, and then it goes.
+func TestTransientIsReadByAll(t *testing.T) {
+	c := &callee{calls: map[string]int{}, do: echo, slots: 9}
+	a, b := pair(t, c)
+	body := string(randomBytes(2 << 20)) // more than comes with the head
+	ask := func() *exchange.Response {
+		r := keyedRequest(b, "/x", "k", body)
+		r.Transient = true
+		resp, err := a.m.Call(t.Context(), r, longWait, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	first := ask()
+	if _, err := io.Copy(io.Discard, first.Body); err != nil {
+		t.Fatal(err)
+	}
+	second := ask()
+	if err := first.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	call(t, a, request(b, "GET", "/y", nil)) // what the end of the first reader began is durable before this call is
+	if got, err := io.ReadAll(second.Body); err != nil || string(got) != body || !second.Replayed {
+		t.Errorf("%d bytes, replayed %t, %v", len(got), second.Replayed, err)
+	}
+	if err := second.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is gone", func() bool {
+		resp, err := a.m.Result(t.Context(), second.Exchange)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return errors.Is(err, exchange.ErrGone)
+	})
+}

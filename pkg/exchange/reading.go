@@ -9,8 +9,9 @@ import (
 
 // reading counts who reads what is stored of an exchange: it is not deleted under them. Safe for concurrent use.
 type reading struct {
-	mu sync.Mutex
-	n  map[ID]int
+	mu   sync.Mutex
+	n    map[ID]int
+	then map[ID]func() // called when nobody reads any more
 }
 
 // begin notes a reader until what it returns is called, once.
@@ -22,12 +23,36 @@ func (r *reading) begin(id ID) (end func()) {
 	}
 	r.n[id]++
 	return sync.OnceFunc(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.n[id]--; r.n[id] == 0 {
-			delete(r.n, id)
+		if then := r.done(id); then != nil {
+			then()
 		}
 	})
+}
+
+// done notes that one reader is gone; then is what is to be done after the last.
+func (r *reading) done(id ID) (then func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n[id]--; r.n[id] == 0 {
+		then = r.then[id]
+		delete(r.n, id)
+		delete(r.then, id)
+	}
+	return then
+}
+
+// whenDone has fn called when nobody reads any more; false: nobody does.
+func (r *reading) whenDone(id ID, fn func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n[id] == 0 {
+		return false
+	}
+	if r.then == nil {
+		r.then = map[ID]func(){}
+	}
+	r.then[id] = fn
+	return true
 }
 
 func (r *reading) holds(id ID) bool {

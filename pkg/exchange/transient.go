@@ -8,8 +8,14 @@ import (
 // the site stops before that, Expire does it.
 func (m *Manager) forgetContent(s *node.Step, c *call) {
 	id := c.id
-	forget := func(s *node.Step) { m.expireContent(s, id) }
-	if w := c.waiter; w != nil && w.whenRead(func() { _ = m.loop.Do(forget) }) {
+	var forget func(s *node.Step)
+	later := func() { _ = m.loop.Do(forget) }
+	forget = func(s *node.Step) {
+		if !m.reading.whenDone(id, later) { // else a call that was joined to it by its key reads it too
+			m.expireContent(s, id)
+		}
+	}
+	if w := c.waiter; w != nil && w.whenRead(later) {
 		return
 	}
 	// In a step of its own: the row of the message at hand is added to this one after its handling.
