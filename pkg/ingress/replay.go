@@ -101,7 +101,7 @@ func (p *part) Write(b []byte) (int, error) {
 // answerReader reads a stored body from any place: to go back it opens the answer again.
 type answerReader struct {
 	open func() (*exchange.Response, error)
-	now  *exchange.Response // nil: to be opened
+	now  *exchange.Response
 	at   int64              // what now gives next
 	want int64              // what Read gives next
 	size int64
@@ -143,16 +143,14 @@ func (a *answerReader) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (a *answerReader) moveTo(offset int64) (err error) {
-	if a.now != nil && a.at > offset {
-		_ = a.now.Body.Close()
-		a.now = nil
-	}
-	if a.now == nil {
-		if a.now, err = a.open(); err != nil {
+func (a *answerReader) moveTo(offset int64) error {
+	if a.at > offset {
+		again, err := a.open() // before the other is closed: what is read does not expire
+		if err != nil {
 			return err
 		}
-		a.at = 0
+		_ = a.now.Body.Close()
+		a.now, a.at = again, 0
 	}
 	n, err := io.CopyN(io.Discard, a.now.Body, offset-a.at)
 	a.at += n
@@ -160,12 +158,7 @@ func (a *answerReader) moveTo(offset int64) (err error) {
 }
 
 // Close gives the answer free.
-func (a *answerReader) Close() error {
-	if a.now == nil {
-		return nil
-	}
-	return a.now.Body.Close()
-}
+func (a *answerReader) Close() error { return a.now.Body.Close() }
 
 // serveCancel gives up an exchange and answers with what is known then: canceling means that the other site was told.
 func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, id exchange.ID) {

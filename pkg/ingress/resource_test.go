@@ -175,3 +175,34 @@ func TestAnswerEndsWhileItIsAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// fleeting is an answer that is gone as soon as nobody reads it.
+type fleeting struct {
+	io.ReadCloser
+	readers *int
+}
+
+func (f fleeting) Close() error { *f.readers--; return f.ReadCloser.Close() }
+
+// An answer does not expire between two of the parts that one request asks for, although the second lies before the first.
+func TestGoingBackHoldsTheAnswer(t *testing.T) {
+	readers, asked := 0, 0
+	s := start(t, &fakeCaller{
+		state: func(id exchange.ID) (*exchange.State, error) {
+			return &exchange.State{ID: id, Peer: "site-b", Method: "GET", Stage: "returned", State: "succeeded", Status: 200, ResBytes: 10}, nil
+		},
+		result: func(exchange.ID) (*exchange.Response, error) {
+			if asked++; asked > 1 && readers == 0 {
+				return nil, exchange.ErrGone
+			}
+			readers++
+			r := answer(200, "0123456789")
+			r.Body = fleeting{r.Body, &readers}
+			return r, nil
+		},
+	}, nil)
+	g := s.send(t, "GET "+exchangesPath+fixedID.String()+"/response HTTP/1.1\r\nHost: HOST\r\nRange: bytes=8-9,0-1\r\n"+end)
+	if g.StatusCode != 206 || !strings.Contains(g.text, "\r\n\r\n89\r\n") || !strings.Contains(g.text, "\r\n\r\n01\r\n") {
+		t.Errorf("%d %q", g.StatusCode, g.text)
+	}
+}
