@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hoft/hoft/pkg/exchange"
@@ -63,7 +64,7 @@ func (s *Server) replayPart(w http.ResponseWriter, r *http.Request, state *excha
 	extendWrite(w)
 	out := &part{httpproblem.Holding{ResponseWriter: w}}
 	http.ServeContent(out, r, "", modified, body)
-	if body.err != nil {
+	if body.failed() {
 		reset(r)
 		panic(http.ErrAbortHandler)
 	}
@@ -98,20 +99,25 @@ func (p *part) Write(b []byte) (int, error) {
 	return p.Holding.Write(b)
 }
 
-// answerReader reads a stored body from any place: to go back it opens the answer again.
+// answerReader reads a stored body from any place: to go back it opens the answer again. It has a lock because net/http reads
+// several ranges beside the handler, and may still do so when that has given up a caller who left.
 type answerReader struct {
 	open func() (*exchange.Response, error)
+	mu   sync.Mutex
 	now  *exchange.Response
-	at   int64              // what now gives next
-	want int64              // what Read gives next
+	at   int64 // what now gives next
+	want int64 // what Read gives next
 	size int64
 	err  error
+	over bool // closed
 }
 
 var errSeek = errors.New("seek before the beginning")
 
 // Seek implements io.Seeker.
 func (a *answerReader) Seek(offset int64, whence int) (int64, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	switch whence {
 	case io.SeekCurrent:
 		offset += a.want
@@ -127,7 +133,12 @@ func (a *answerReader) Seek(offset int64, whence int) (int64, error) {
 
 // Read implements io.Reader.
 func (a *answerReader) Read(p []byte) (n int, err error) {
-	if a.want >= a.size {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.over:
+		return 0, io.ErrClosedPipe
+	case a.want >= a.size:
 		return 0, io.EOF
 	}
 	if err := a.moveTo(a.want); err != nil {
@@ -158,7 +169,19 @@ func (a *answerReader) moveTo(offset int64) error {
 }
 
 // Close gives the answer free.
-func (a *answerReader) Close() error { return a.now.Body.Close() }
+func (a *answerReader) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+	return a.now.Body.Close()
+}
+
+// failed says whether the answer could not be read.
+func (a *answerReader) failed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err != nil
+}
 
 // serveCancel gives up an exchange and answers with what is known then: canceling means that the other site was told.
 func (s *Server) serveCancel(w http.ResponseWriter, r *http.Request, id exchange.ID) {

@@ -206,3 +206,21 @@ func TestGoingBackHoldsTheAnswer(t *testing.T) {
 		t.Errorf("%d %q", g.StatusCode, g.text)
 	}
 }
+
+// What net/http still reads of an answer for a caller who has left opens it no more: nobody would let go of it.
+func TestLeftAnswerIsNotOpenedAgain(t *testing.T) {
+	opened := 0
+	a := &answerReader{now: answer(200, "0123456789"), size: 10, open: func() (*exchange.Response, error) { opened++; return answer(200, "0123456789"), nil }}
+	if _, err := io.ReadFull(a, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := a.Read(make([]byte, 1)); n > 0 || err == nil || opened > 0 {
+		t.Errorf("%d bytes, %v, opened %d times", n, err, opened)
+	}
+}
