@@ -125,13 +125,13 @@ func (s *Sender) Run(ctx context.Context) {
 // begin starts what is due and not under way. next is when more becomes due; zero: nothing known, or all hands are full
 // and the end of one is a signal.
 func (s *Sender) begin(ctx, work context.Context) (next time.Time, err error) {
+	s.mu.Lock() // before the rows are read: one whose try ends meanwhile is still busy in what follows, so none is sent by a stale row
+	defer s.mu.Unlock()
 	now := s.now()
 	due, err := s.store.CallbacksDue(ctx, now.Add(100*365*24*time.Hour), 2*together)
 	if err != nil {
 		return next, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, c := range due {
 		switch {
 		case s.busy[c.ID]:
