@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/hoft/hoft/pkg/identity"
 )
 
 // TokenFile is the file in the state folder that holds the operator's token.
@@ -18,25 +20,17 @@ const TokenFile = "admin.token"
 // loadToken reads the token of a state folder, or makes it: 256 random bits, for this user's eyes alone.
 func loadToken(stateDir string) (string, error) {
 	path := filepath.Join(stateDir, TokenFile)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return readToken(path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("make the operator's token: %w", err)
-	}
-	defer f.Close()
 	var b [32]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return "", fmt.Errorf("make the operator's token: %w", err)
 	}
 	token := base64.RawURLEncoding.EncodeToString(b[:])
-	if _, err = f.WriteString(token + "\n"); err == nil {
-		err = f.Close()
+	err := identity.CreateFile(path, []byte(token+"\n")) // half a token would be refused at every start
+	if errors.Is(err, fs.ErrExist) {
+		return readToken(path)
 	}
 	if err != nil {
-		_ = os.Remove(path) // half a token would be refused at every start
-		return "", fmt.Errorf("write %s: %w", path, err)
+		return "", fmt.Errorf("make the operator's token: %w", err)
 	}
 	return token, nil
 }

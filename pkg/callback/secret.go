@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -64,15 +63,11 @@ func makeSecret(path string) error {
 	if _, err := rand.Read(b[:]); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err := identity.CreateFile(path, []byte(secretPrefix+base64.StdEncoding.EncodeToString(b[:])+"\n"))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(secretPrefix + base64.StdEncoding.EncodeToString(b[:]) + "\n")
-	return errors.Join(err, f.Sync(), f.Close())
+	return err
 }
 
 func parseSecrets(text []byte) (out secrets, err error) {

@@ -82,6 +82,10 @@ func ownFolder(dir string) error {
 	return nil
 }
 
+// CreateFile writes a new file that only this user can read, whole and durable before it has its name: a full disk or a crash
+// leaves none. An existing one gives fs.ErrExist.
+func CreateFile(path string, data []byte) error { return createFile(path, data, 0o600) }
+
 // createFile writes a new file that is whole and durable before it has its name; an existing one gives fs.ErrExist.
 func createFile(path string, data []byte, mode fs.FileMode) error {
 	if _, err := os.Lstat(path); err == nil {
