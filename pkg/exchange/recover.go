@@ -225,17 +225,18 @@ func (m *Manager) resume(s *node.Step) {
 	}
 	for _, j := range inOrder(m.jobs) {
 		switch {
-		case !j.came || !j.complete() && j.state != jobCalling:
-			continue // more is to come
-		case j.state != jobCalling || j.repeat:
-			j.state = jobBody
-			if p := m.taken(j.upstream); p != nil {
-				m.turnDown(s, j, p)
-				continue
-			}
-			m.begin(s, j)
-		default:
+		case !j.came:
+			continue
+		case j.state == jobCalling && !j.repeat:
 			m.turnDown(s, j, Problemf(CodeUncertain, "the site stopped during the call; the server may have acted"))
+			continue
+		}
+		had := j.state == jobCalling
+		j.state = jobBody
+		if p := m.taken(j.upstream); p != nil { // also where more is to come: it would wait for a slot for ever
+			m.turnDown(s, j, p)
+		} else if had || j.complete() {
+			m.begin(s, j)
 		}
 	}
 }

@@ -35,3 +35,25 @@ func TestPeerTakenOutWhileItsCallsWait(t *testing.T) {
 		}
 	}
 }
+
+// An upstream that was taken out while a body was on its way to it is not waited for: what it was to be called with is refused
+// at the start, whether all of it is here or not.
+func TestUpstreamTakenOutWhileABodyComes(t *testing.T) {
+	for name, up := range map[string]exchange.Upstreams{"the upstream": &callee{calls: map[string]int{}}, "all of them": nil} {
+		t.Run(name, func(t *testing.T) {
+			a, b, _, _ := badPair(t, &callee{calls: map[string]int{}, slots: 1, do: echo}, func(int, []byte) ([]byte, bool) { return nil, true }, nil)
+			known(t, a, b)
+			id := post(t, a, request(b, "PUT", "/x", randomBytes(1<<20)))
+			until(t, "the request is there without its chunks", func() bool {
+				_, err := b.db.InboxRequest(t.Context(), id, false)
+				return err == nil
+			})
+			b.stop()
+			b.up = up
+			b.start()
+			if _, err := outcome(t, a, id); problemCode(err) != exchange.CodeNoUpstream {
+				t.Errorf("ended with %v", err)
+			}
+		})
+	}
+}
