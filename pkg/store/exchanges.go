@@ -34,14 +34,18 @@ const (
 	sqlListPlace  = `SELECT coalesce(min(created), ?) FROM exchanges WHERE id = ?`
 	sqlEndedParts = `SELECT id, side, ended FROM exchanges INDEXED BY exchanges_ended WHERE expired = %d AND ended > 0 AND ended < ?
  ORDER BY ended, id, side LIMIT ?`
+	// sqlToldParts leaves out what still has a callback to send, or one that was given up not long ago.
+	sqlToldParts = `SELECT id, side, ended FROM exchanges INDEXED BY exchanges_ended WHERE expired = %d AND ended > 0 AND ended < ?
+ AND NOT EXISTS (SELECT 1 FROM callbacks c INDEXED BY callbacks_exchange WHERE c.exchange = exchanges.id AND (c.state = 0 OR c.state = 2 AND c.next >= ?))
+ ORDER BY ended, id, side LIMIT ?`
 )
 
 var (
 	sqlResultsBefore = fmt.Sprintf(sqlEndedParts, 0)
 	sqlTransient     = `SELECT id, side, ended FROM exchanges INDEXED BY exchanges_transient
  WHERE transient = 1 AND expired = 0 AND ended > 0 AND ended < ? ORDER BY ended, id, side LIMIT ?`
-	sqlEndedBefore = `SELECT id, side, ended FROM (SELECT * FROM (` + fmt.Sprintf(sqlEndedParts, 0) + `) UNION ALL SELECT * FROM (` +
-		fmt.Sprintf(sqlEndedParts, 1) + `)) ORDER BY ended, id, side LIMIT ?`
+	sqlEndedBefore = `SELECT id, side, ended FROM (SELECT * FROM (` + fmt.Sprintf(sqlToldParts, 0) + `) UNION ALL SELECT * FROM (` +
+		fmt.Sprintf(sqlToldParts, 1) + `)) ORDER BY ended, id, side LIMIT ?`
 )
 
 // exKey names one row of exchanges.
@@ -327,10 +331,10 @@ func scanExchange(row row) (e Exchange, err error) {
 	return e, setID((*[16]byte)(&e.Peer), peer)
 }
 
-// EndedBefore gives exchanges that ended before t, expired or not, the earliest first.
+// EndedBefore implements Reader.
 func (r *reader) EndedBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error) {
 	at, n := toMilli(t), int64(max(limit, 0))
-	return r.keys(ctx, sqlEndedBefore, at, n, at, n, n)
+	return r.keys(ctx, sqlEndedBefore, at, at, n, at, at, n, n)
 }
 
 // ResultsBefore gives exchanges that ended before t and are not expired, the earliest first.

@@ -294,7 +294,13 @@ func (s *memState) placeAfter(before [16]byte) func(*memExchange) bool {
 // EndedBefore implements Reader.
 func (m *Mem) EndedBefore(ctx context.Context, t time.Time, limit int) (out []ExchangeKey, err error) {
 	err = m.read(ctx, func(s *memState) {
-		out = s.endedBefore(t, limit, func(*memExchange) bool { return true })
+		untold := map[[16]byte]bool{}
+		for _, c := range s.callbacks {
+			if c.State == CallbackDue || c.State == CallbackDead && toMilli(c.Next) >= toMilli(t) {
+				untold[c.Exchange] = true
+			}
+		}
+		out = s.endedBefore(t, limit, func(x *memExchange) bool { return !untold[x.ID] })
 	})
 	return out, err
 }

@@ -253,7 +253,8 @@ type Reader interface {
 	InboxParts(ctx context.Context) ([]In, error)
 	Exchange(ctx context.Context, id [16]byte, side Side) (Exchange, error)
 	Exchanges(ctx context.Context, f ExchangeFilter) ([]Exchange, error)
-	// EndedBefore gives exchanges that ended before t, expired or not, the earliest first: those to purge.
+	// EndedBefore gives exchanges that ended before t, expired or not, the earliest first: those to purge. Those are left out
+	// that have a callback which is due, or whose last try was not before t and which was given up.
 	EndedBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error)
 	// ResultsBefore gives exchanges that ended before t and are not expired, the earliest first.
 	ResultsBefore(ctx context.Context, t time.Time, limit int) ([]ExchangeKey, error)

@@ -131,6 +131,17 @@ func testCallbacks(t *testing.T, k *kit) {
 	k.commit(func(x *store.Batch) { x.ExpireExchange(exID(2)) })
 	of, err := k.Callbacks(ctx, store.CallbackFilter{Exchange: exID(2)})
 	k.equal("what was given up stays", must(t, of, err), []store.Callback{cb("c", 2, 2, 7)})
+	for before, want := range map[int][]byte{7: nil, 8: nil, 11: {0, 2}, 99: {0, 2}} {
+		keys, err := k.EndedBefore(ctx, at(before), 9)
+		k.equal(fmt.Sprint("told of before ", before), keyIDs(must(t, keys, err)), want)
+	}
+	keys, err := k.EndedBefore(ctx, at(99), 1)
+	k.equal("told of, one", keyIDs(must(t, keys, err)), []byte{0})
+	late := cb("c", 2, 2, 98)
+	k.commit(func(x *store.Batch) { x.SetCallback(late) })
+	keys, err = k.EndedBefore(ctx, at(98), 9)
+	k.equal("given up of late", keyIDs(must(t, keys, err)), []byte{0})
+	k.commit(func(x *store.Batch) { x.SetCallback(cb("c", 2, 2, 7)) })
 	k.commit(func(x *store.Batch) { x.PurgeExchange(exID(2)) })
 	dead, err := k.Callbacks(ctx, store.CallbackFilter{Dead: true})
 	k.equal("but not for ever", len(must(t, dead, err)), 0)
