@@ -68,7 +68,8 @@ func (m *Manager) watchDeadline(c *call) {
 const dueEvery = 250 * time.Millisecond
 
 // endOverdue ends the calls whose deadline passed before their request was written: it is taken back, so nobody
-// makes it. Of what may be on its way only the far side can tell; it refuses what comes too late.
+// makes it. Of what may be on its way only the far side can tell; it refuses what comes too late. Where that is not
+// configured any more nobody would tell.
 func (m *Manager) endOverdue(s *node.Step) {
 	if m.dueAt.IsZero() || s.Now.Before(m.dueAt) {
 		return
@@ -87,7 +88,9 @@ func (m *Manager) endOverdue(s *node.Step) {
 	}
 	for _, c := range inOrder(over) {
 		c.deadline = 0 // looked at once
-		if c.reqID != 0 && !s.Link(c.peer).MayBeWritten(c.reqID) {
+		if s.Link(c.peer) == nil && !c.local {
+			m.fail(s, c, Problemf(CodeUncertain, "the deadline passed, and the peer is no longer configured; the server may have acted"))
+		} else if c.reqID != 0 && !s.Link(c.peer).MayBeWritten(c.reqID) {
 			m.takeBack(s, c)
 			m.fail(s, c, c.overdue())
 		}

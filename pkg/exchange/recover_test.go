@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
@@ -55,5 +56,25 @@ func TestUpstreamTakenOutWhileABodyComes(t *testing.T) {
 				t.Errorf("ended with %v", err)
 			}
 		})
+	}
+}
+
+// A call with a deadline ends also where its peer was taken out, which would have had to tell of the end.
+func TestDeadlineOfACallToAPeerTakenOut(t *testing.T) {
+	a, b := apart(t, &callee{calls: map[string]int{}, slots: 1, do: echo})
+	a.start()
+	t.Cleanup(func() { a.stop() })
+	r := request(b, "POST", "/x", nil)
+	r.Deadline = time.Now().Add(time.Second)
+	id := post(t, a, r)
+	a.crash()
+	other, err := identity.Generate("site-c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.peer = other.Public()
+	a.start()
+	if _, err := outcome(t, a, id); problemCode(err) != exchange.CodeUncertain {
+		t.Errorf("ended with %v", err)
 	}
 }
