@@ -123,7 +123,10 @@ func (t *transfer) complete() *exchange.Problem {
 	h := c.w.Header()
 	h.Del("Location")
 	h.Set(uploadComplete, "?1")
-	if p := t.check(ctx, want); p != nil {
+	if p := t.check(ctx, want); p != nil && p.Code != exchange.CodeDigest { // it cannot be read just now: that says nothing of it
+		h.Set(uploadComplete, "?0")
+		return p
+	} else if p != nil {
 		if err := c.s.drop(t.u.ID); err != nil {
 			return storeProblem(err)
 		}
