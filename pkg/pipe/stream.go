@@ -98,14 +98,19 @@ func (d *Dir) publishIn(ctx context.Context, target *place, n frame.Name, size i
 	if err := d.writePart(ctx, src, part, write); err != nil {
 		return err
 	}
-	if err := renameNew(src, part, dst, d.o.base(n)); err != nil {
+	base := d.o.base(n)
+	if err := renameNew(src, part, dst, base); err != nil {
 		_ = src.root.Remove(part)
 		return err
 	}
-	if d.o.Fsync {
-		return syncFolder(dst.self)
+	if !d.o.Fsync {
+		return nil
 	}
-	return nil
+	err = syncFolder(dst.self)
+	if err != nil { // else nobody knew of the file, and a pack, which is written again by its name, could not be
+		_ = dst.root.Remove(base)
+	}
+	return err
 }
 
 // Open opens a file of the inbox for reading piece by piece. Errors: ErrGone, ErrNotRegular, ErrTooLarge; after any
