@@ -54,8 +54,11 @@ func (d *due) learn(l *link.Link) {
 // passed says whether the deadline has passed, as far as it is known.
 func (d *due) passed(now time.Time) bool { return !d.expires.IsZero() && now.After(d.expires) }
 
-// unclear says whether it may have passed although nothing shows it yet: by the clocks, if they are wrong by clockDoubt.
-func (d *due) unclear() bool { return !d.at.IsZero() && d.took+clockDoubt >= d.left }
+// unclear says whether it may have passed although nothing shows it yet: by the clocks, if they are wrong by clockDoubt. A call that is
+// made again may have come long ago.
+func (d *due) unclear(now time.Time) bool {
+	return !d.at.IsZero() && d.took+max(now.Sub(d.at), 0)+clockDoubt >= d.left
+}
 
 // watchDeadline has the calls looked at when this one's deadline passes.
 func (m *Manager) watchDeadline(c *call) {

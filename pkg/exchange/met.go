@@ -12,7 +12,7 @@ import (
 // not begun may have been done, and only the peer can tell (PROTOCOL "At most once"). The same line tells how long what came
 // before it lay in the pipe, while this site did not run.
 func (m *Manager) early(s *node.Step, j *job) bool {
-	return !s.Link(j.peer).Met() && (!j.repeat || j.unclear())
+	return !s.Link(j.peer).Met() && (!j.repeat || j.unclear(s.Now))
 }
 
 // PeerMet implements node.Handler: what waited for it begins.
