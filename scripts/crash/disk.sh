@@ -125,7 +125,7 @@ for where in a-out b-in b-out a-in; do
     works "$where was read-only"
   fi
   since "$s"
-  kill -STOP "${pid[mover]}" # it makes folders that it misses, and carries what lies in their place
+  halt mover # it makes folders that it misses, and carries what lies in their place
   umount -l "$work/$where"
   rm -rf "${work:?}/$where"
   : >"$work/$where"

@@ -42,7 +42,7 @@ ok "calls are carried" eventually 20 fine
 load_begins -prefix users -pause 50ms
 
 # What hoft writes: its mode and group do not depend on the umask of the process.
-kill -STOP "${pid[mover]}"
+halt mover
 # Looked at when it is found: a file that only acknowledges goes when a later one is written.
 written() { read -r mode folder < <(find "$work/a-out" -name '*.jwe' -printf '%m:%U:%G %h\n' -quit); }
 ok "a file lies in the outbox" eventually 20 written

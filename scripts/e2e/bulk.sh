@@ -120,12 +120,12 @@ carry -kind move
 head -c $((40 << 20)) /dev/urandom >"$work/body"
 a4=$(written a)
 bad0=$(bad)
-kill -STOP "${pid[b]}"
+halt b
 curl -sS --max-time 3600 -o "$work/back" -T "$work/body" "$front/passing/echo" >/dev/null &
 client=$!
 come() { (($(find "$work/b-in" -name '*.pack' -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }') > 16 << 20)); }
 eventually 60 come || die "no packs come"
-kill -STOP "${pid[mover]}" # each pack is there whole or not at all
+halt mover # each pack is there whole or not at all
 hit=0
 while read -r f; do
   n=$(($(stat -c %s "$f") / 2))
@@ -146,7 +146,7 @@ say "      peak memory: a $(peak a), b $(peak b)"
 # asks for them again. What the sockets hold meanwhile, up to 36 MiB as Linux is set up, is sent as it was.
 head -c $((96 << 20)) /dev/urandom >"$work/body"
 a5=$(written a)
-kill -STOP "${pid[callee]}"
+halt callee
 curl -sS --max-time 3600 -o "$work/back" -T "$work/body" "$front/passing/echo" >/dev/null &
 client=$!
 calling() { [[ $(sqlite3 -readonly "$work/b/hoft.db" "select count(*) from exchanges where state = 'running' and stage = 'calling'") == 1 ]]; }

@@ -55,7 +55,7 @@ carry
 serve b a
 post() { curl -sS --max-time 60 -X POST -d x "$front$1"; }
 has "before: a call is made" "$(post /job/before)" '^POST /job/before'
-kill -STOP "${pid[mover]}"
+halt mover
 late=$(post /soon/job/late)
 is "the mover stands still: the wait ends" "$(jq -r .code <<<"$late")" not-arrived
 kill -CONT "${pid[mover]}"

@@ -97,7 +97,7 @@ held=0 before=$(cloned b)
 for how in cut longer written; do
   bytes_of 12
   eventually 20 answered || die "packs stay without an answer"
-  kill -STOP "${pid[b]}"
+  halt b
   echoed &
   client=$!
   eventually 60 come || die "no packs come"
@@ -134,7 +134,7 @@ crash b
 serve b
 ok "killed site b: the body comes back" wait "$client"
 bytes_of 48
-kill -STOP "${pid[callee]}"
+halt callee
 had=$(files b)
 curl -sS --max-time 300 -D "$work/head" -o "$work/back" -T "$work/body" -H 'Prefer: respond-async' "$front/echo"
 eventually 60 more || die "b takes nothing over"

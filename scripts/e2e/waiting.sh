@@ -70,7 +70,7 @@ is "a part of it" "$(call -r 5-9 "$front$state/$streamed/response")" "$(truth st
 for id in held polled called streamed; do is "$id was executed once" "$(executed "$id")" 1; done
 
 # The ingress is killed between acceptance and answer: the mover carries nothing until it is dead.
-kill -STOP "${pid[mover]}"
+halt mover
 polled=$(accept k-polled)
 called=$(accept k-called -H "Hoft-Callback-Url: $hook")
 streamed=$(accept k-streamed)
@@ -94,7 +94,7 @@ is "once, verified" "$(grep "$called" "$work/hooks/tries" | paste -sd' ')" "$cal
 for id in k-polled k-called k-streamed; do is "$id was executed once" "$(executed "$id")" 1; done
 
 # A deadline passes while the mover stands still.
-kill -STOP "${pid[mover]}"
+halt mover
 late=$(accept late -H 'Hoft-Deadline: 2s' -H "Hoft-Callback-Url: $hook")
 soon=$(accept soon -H 'Hoft-Deadline: 2s')
 sleep 6 # the deadline is a time, and what a file took is known to the second

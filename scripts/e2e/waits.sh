@@ -22,7 +22,7 @@ synchronized() { [[ $(peer .outbox.messages) == 0 ]]; }
 ok "all is acknowledged" eventually 20 synchronized
 
 resent=$(peer .counters.resent) # on a busy machine an ack may have come late
-kill -STOP "${pid[mover]}"
+halt mover
 spawn waiting curl -s --max-time 100 -o /dev/null -w '%{http_code}' -X POST -d x "$front/job/waits"
 waits() { (($(peer .in_flight.waiting_for_mover) >= 1)); }
 ok "the mover stands still: its file is shown as waiting for it" eventually 30 waits
@@ -40,7 +40,7 @@ reap waiting
 is "the mover goes on: the call is answered" "$(<"$work/waiting.out")" 200
 is "nothing was sent again" "$(peer .counters.resent)" "$resent"
 
-kill -STOP "${pid[mover]}"
+halt mover
 spawn waiting2 curl -s --max-time 5 -o /dev/null -X POST -d x "$front/job/restart"
 ok "again a file waits" eventually 30 waits
 end a

@@ -58,6 +58,14 @@ spawn() {
   pid[$name]=$!
   disown # else bash tells of each kill
 }
+# halt NAME stops a child until kill -CONT: a thread that is held by the disk does its work first, and others may do theirs meanwhile.
+halt() { kill -STOP "${pid[$1]}" && eventually 20 halted "${pid[$1]}" || die "$1 does not stand still"; }
+halted() {
+  local status
+  for status in "/proc/$1/task"/*/status; do
+    grep -q '^State:[[:space:]]*T' "$status" || return 1
+  done
+}
 # end NAME asks a child to end; crash NAME gives it no chance to.
 end() { kill -TERM "${pid[$1]}" 2>/dev/null || true; reap "$1"; }
 crash() { kill -KILL "${pid[$1]}" 2>/dev/null || true; reap "$1"; }
