@@ -63,7 +63,9 @@ calm b "unreadable files"
 end mover
 carry 0660
 works "the mover's mode is mended"
-find "$work"/b-in "$work"/a-in -type f -perm 600 -exec chmod 660 {} +
+# The mover and the sites work meanwhile: what they rename or take just then is not where it was found, and the next look is at the rest.
+mended() { find "$work"/b-in "$work"/a-in -type f -perm 600 -exec chmod 660 {} + 2>/dev/null; }
+ok "the files that came before are mended" eventually 20 mended
 
 # A site whose outbox it may not write, while it runs.
 since a
