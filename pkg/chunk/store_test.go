@@ -298,9 +298,6 @@ func TestStoreEvicts(t *testing.T) {
 	b.consistent()
 }
 
-// Files of which most is dead are rewritten, so that what is needed does not hold the space of what is not.
-// A disk that is nearly full is left alone: what may go goes, and when nothing may, nothing more is taken. With room again
-// all goes on.
 // slowLook is an index that lets an eviction come between what a look finds and its end.
 type slowLook struct {
 	*store.Mem
@@ -368,6 +365,8 @@ func TestStoreFindsNothingThatGoes(t *testing.T) {
 	}
 }
 
+// A disk that is nearly full is left alone: what may go goes, and when nothing may, nothing more is taken. With room again
+// all goes on.
 func TestStoreLeavesRoomOnTheDisk(t *testing.T) {
 	const size, total = 1 << 20, 40 << 20
 	const most = total - total/20 + 5<<20 // beyond what must stay free by what is written between two looks
@@ -414,6 +413,7 @@ func TestStoreLeavesRoomOnTheDisk(t *testing.T) {
 	b.consistent()
 }
 
+// Files of which most is dead are rewritten, so that what is needed does not hold the space of what is not.
 func TestStoreRewrites(t *testing.T) {
 	b := newBed(t, smallCap)
 	const size = 900
