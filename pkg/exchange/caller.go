@@ -198,7 +198,7 @@ func (m *Manager) cancelCall(id ID) {
 
 // sendCancel has the far side end a call.
 func (m *Manager) sendCancel(s *node.Step, peer identity.ID, id ID) {
-	if msg, err := encode(frame.KindCancel, link.PrioControl, id, &cancelData{Exchange: id}, nil, false); err == nil {
+	if msg, err := cancelOf(id); err == nil {
 		msg.Must = true
 		_ = s.Send(peer, msg) // an unknown peer has nothing to cancel
 	}

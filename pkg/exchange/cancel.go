@@ -39,7 +39,7 @@ func (m *Manager) cancel(s *node.Step, c *call) error {
 		m.fail(s, c, Problemf(CodeCanceled, "canceled before the request was sent"))
 		return nil
 	}
-	msg, err := encode(frame.KindCancel, link.PrioControl, c.id, &cancelData{Exchange: c.id}, nil, false)
+	msg, err := cancelOf(c.id)
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,11 @@ func (m *Manager) cancel(s *node.Step, c *call) error {
 	c.stages.set(StageCanceling, s.Now)
 	m.record(s, c)
 	return nil
+}
+
+// cancelOf is the message that has the far side give a call up.
+func cancelOf(id ID) (node.Message, error) {
+	return encode(frame.KindCancel, link.PrioControl, id, &cancelData{Exchange: id}, nil, false)
 }
 
 // canceling says whether the far side was told to give up and has not answered.

@@ -3,9 +3,7 @@ package exchange
 import (
 	"slices"
 
-	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
-	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
 )
 
@@ -37,7 +35,7 @@ func (x *strays) end(s *node.Step, peer identity.ID, id ID) {
 	if slices.Contains(x.ids[:], id) {
 		return
 	}
-	msg, err := encode(frame.KindCancel, link.PrioControl, id, &cancelData{Exchange: id}, nil, false)
+	msg, err := cancelOf(id)
 	if err != nil {
 		return // not with an id alone
 	}
