@@ -3,12 +3,9 @@ package exchange_test
 import (
 	"fmt"
 	"io"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/frame"
@@ -31,43 +28,6 @@ func asked(t *testing.T, at, from *host, id exchange.ID, method string, attempt 
 		}
 	}); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// said is what a site has said of an exchange: kind, number and problem of each message.
-func said(t *testing.T, at *host, id exchange.ID) (out []string) {
-	t.Helper()
-	rows, err := at.db.OutboxExchange(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range rows {
-		var msg frame.Message
-		var d struct {
-			Attempt int `json:"attempt"`
-			Problem struct {
-				Code string `json:"code"`
-			} `json:"problem"`
-		}
-		err := json.Unmarshal(r.Data, &msg)
-		if err == nil {
-			err = json.Unmarshal(msg.Data, &d)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, fmt.Sprintf("%s %d %s", r.Kind, d.Attempt, d.Problem.Code))
-	}
-	return out
-}
-
-// awaitSaid waits until a site has said as much of an exchange as is wanted.
-func awaitSaid(t *testing.T, at *host, id exchange.ID, want ...string) {
-	t.Helper()
-	var got []string
-	until(t, "all is said", func() bool { got = said(t, at, id); return len(got) >= len(want) })
-	if !slices.Equal(got, want) {
-		t.Errorf("said %q, want %q", got, want)
 	}
 }
 

@@ -36,14 +36,8 @@ func ask(t *testing.T, at, from *host, id exchange.ID, method string, attempt in
 		id, attempt, method, parts, parts)
 }
 
-// word is what a site says to a request.
-type word struct {
-	Attempt int
-	Code    string // of a problem
-}
-
-// words gives what a site has said of an exchange.
-func words(t *testing.T, at *host, id exchange.ID) (out []word) {
+// said is what a site has said of an exchange: kind, number and problem of each message of the kinds, of all where none is named.
+func said(t *testing.T, at *host, id exchange.ID, kinds ...frame.Kind) (out []string) {
 	t.Helper()
 	rows, err := at.db.OutboxExchange(t.Context(), id)
 	if err != nil {
@@ -51,33 +45,49 @@ func words(t *testing.T, at *host, id exchange.ID) (out []word) {
 	}
 	for _, r := range rows {
 		var msg frame.Message
-		var res struct {
+		var d struct {
 			Attempt int `json:"attempt"`
 			Problem struct {
 				Code string `json:"code"`
 			} `json:"problem"`
 		}
-		if r.Kind != frame.KindRes {
+		if len(kinds) > 0 && !slices.Contains(kinds, r.Kind) {
 			continue
 		}
 		if err := json.Unmarshal(r.Data, &msg); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal(msg.Data, &res); err != nil {
+		if err := json.Unmarshal(msg.Data, &d); err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, word{res.Attempt, res.Problem.Code})
+		out = append(out, fmt.Sprintf("%s %d %s", r.Kind, d.Attempt, d.Problem.Code))
 	}
 	return out
 }
 
-// awaitWords waits until a site has said as much of an exchange as is wanted.
-func awaitWords(t *testing.T, at *host, id exchange.ID, want ...word) {
+// word is an answer as said gives it; code: of its problem.
+func word(attempt int, code string) string {
+	return fmt.Sprintf("%s %d %s", frame.KindRes, attempt, code)
+}
+
+// awaitSaid waits until a site has said as much of an exchange as is wanted.
+func awaitSaid(t *testing.T, at *host, id exchange.ID, want ...string) {
 	t.Helper()
-	var got []word
-	until(t, "the site has said so much", func() bool { got = words(t, at, id); return len(got) >= len(want) })
+	await(t, func() []string { return said(t, at, id) }, want)
+}
+
+// awaitWords is awaitSaid of the words that a site gives on requests alone.
+func awaitWords(t *testing.T, at *host, id exchange.ID, want ...string) {
+	t.Helper()
+	await(t, func() []string { return said(t, at, id, frame.KindRes) }, want)
+}
+
+func await(t *testing.T, look func() []string, want []string) {
+	t.Helper()
+	var got []string
+	until(t, "all is said", func() bool { got = look(); return len(got) >= len(want) })
 	if !slices.Equal(got, want) {
-		t.Errorf("said %v, want %v", got, want)
+		t.Errorf("said %q, want %q", got, want)
 	}
 }
 
@@ -107,7 +117,7 @@ func TestRefusalThatIsGivenAgainHasTheNumberOfTheNewestTry(t *testing.T) {
 	b.up = &callee{calls: map[string]int{}} // what was called is no longer there
 	b.start()
 	ask(t, b, a, id, "PUT", 2, 100000)
-	awaitWords(t, b, id, word{1001, exchange.CodeUncertain}, word{2001, exchange.CodeUncertain})
+	awaitWords(t, b, id, word(1001, exchange.CodeUncertain), word(2001, exchange.CodeUncertain))
 }
 
 // fickle is a callee that is not always there, or not always allowed to be called.
@@ -141,15 +151,15 @@ func TestRefusalAfterATryIsUncertain(t *testing.T) {
 			a, b := alone(t, u, func(*host) {})
 			made, never := exchange.NewID(time.Now()), exchange.NewID(time.Now())
 			ask(t, b, a, made, "PUT", 1, 0)
-			awaitWords(t, b, made, word{1001, ""})
+			awaitWords(t, b, made, word(1001, ""))
 			ended(t, b, made)
 			set(u)
 			code := map[string]string{"away": exchange.CodeCalleeRefused, "denied": exchange.CodeDenied}[name]
 			try := map[string]int{"away": 1}[name]
 			ask(t, b, a, never, "PUT", 1, 0)
-			awaitWords(t, b, never, word{1000 + try, code})
+			awaitWords(t, b, never, word(1000+try, code))
 			ask(t, b, a, made, "PUT", 2, 0)
-			awaitWords(t, b, made, word{1001, ""}, word{2001 + try, exchange.CodeUncertain})
+			awaitWords(t, b, made, word(1001, ""), word(2001+try, exchange.CodeUncertain))
 			if n := u.count("/x"); n != 1 {
 				t.Errorf("made %d times", n)
 			}
@@ -176,9 +186,11 @@ func TestBodyThatNeverComes(t *testing.T) {
 		n, err := b.m.Tally(t.Context())
 		return err == nil && n.Jobs[exchange.StageWritten] == 2
 	})
-	expire(t, b, func() bool { return len(words(t, b, first)) == 1 && len(words(t, b, again)) == 1 })
-	awaitWords(t, b, first, word{1000, exchange.CodeDeadline})
-	awaitWords(t, b, again, word{2000, exchange.CodeUncertain})
+	expire(t, b, func() bool {
+		return len(said(t, b, first, frame.KindRes)) == 1 && len(said(t, b, again, frame.KindRes)) == 1
+	})
+	awaitWords(t, b, first, word(1000, exchange.CodeDeadline))
+	awaitWords(t, b, again, word(2000, exchange.CodeUncertain))
 }
 
 // expire has a site delete what is old until something holds.
@@ -199,11 +211,11 @@ func TestCancelOvertakesTheRepeatOfWhatIsOver(t *testing.T) {
 		a, b := alone(t, u, func(*host) {})
 		id := exchange.NewID(time.Now())
 		ask(t, b, a, id, "PUT", 1, 0)
-		awaitWords(t, b, id, word{1001, ""})
+		awaitWords(t, b, id, word(1001, ""))
 		ended(t, b, id)
 		deliver(t, b, a, frame.KindCancel, 1, `{"exchange":%q}`, id)
 		ask(t, b, a, id, method, 2, 0)
-		awaitWords(t, b, id, word{1001, ""}, word{2001, exchange.CodeCanceled})
+		awaitWords(t, b, id, word(1001, ""), word(2001, exchange.CodeCanceled))
 		if row, err := b.db.Exchange(t.Context(), id, store.SideEgress); err != nil || row.State != exchange.StateSucceeded || u.count("/x") != 1 {
 			t.Errorf("%s: it became %q, made %d times, %v", method, row.State, u.count("/x"), err)
 		}
@@ -235,7 +247,7 @@ func TestNewerWordIsForgottenLast(t *testing.T) {
 	}
 	ended(t, b, last)
 	ask(t, b, a, id, "PUT", 1, 0)
-	awaitWords(t, b, id, word{1000, exchange.CodeCanceled})
+	awaitWords(t, b, id, word(1000, exchange.CodeCanceled))
 	if n := u.count("/x"); n != 0 {
 		t.Errorf("made %d times", n)
 	}
@@ -305,7 +317,7 @@ func TestPartThatCannotBeUsedEndsTheRequest(t *testing.T) {
 	id := exchange.NewID(time.Now())
 	ask(t, b, a, id, "PUT", 1, 10)
 	deliver(t, b, a, frame.KindBody, 1, `{"exchange":%q,"attempt":0,"offset":-1}`, id)
-	awaitWords(t, b, id, word{0, exchange.CodeInternal})
+	awaitWords(t, b, id, word(0, exchange.CodeInternal))
 	n, err := b.m.Tally(t.Context())
 	if err != nil || len(n.Jobs) > 0 {
 		t.Errorf("left: %v, %v", n.Jobs, err)
