@@ -138,7 +138,7 @@ func (c *Core) Quiet() bool {
 func linkRow(p identity.ID, st link.State) store.Link {
 	return store.Link{Peer: p, Epoch: st.Epoch, PeerEpoch: st.PeerEpoch, LastID: st.LastID, SeqReserved: st.SeqReserved,
 		Contig: st.Contig, OOO: st.OOO, PeerBase: st.PeerBase, PeerLast: st.PeerLast, AckedContig: st.AckedContig,
-		AckedOOO: st.AckedOOO, PeerCaps: st.PeerCaps, SRTT: st.SRTT, RTTVar: st.RTTVar, LastSeen: st.LastSeen, Seen: st.Seen, Runs: jsonOf(runs{st.PeerRun, st.PeerRuns, st.PeerShown, st.Doubled, st.Confirmed, st.Unmet}), Learned: jsonOf(st.Learned)}
+		AckedOOO: st.AckedOOO, PeerCaps: st.PeerCaps, SRTT: st.SRTT, RTTVar: st.RTTVar, LastSeen: st.LastSeen, Seen: st.Seen, Runs: jsonOf(runs{Peer: st.PeerRun, Earlier: st.PeerRuns, Shown: st.PeerShown, Doubled: st.Doubled, Confirmed: st.Confirmed, Unmet: st.Unmet}), Learned: jsonOf(st.Learned)}
 }
 
 // jsonOf is how the store keeps the peer's run and what was learned of the pipe.
