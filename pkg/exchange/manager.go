@@ -325,7 +325,9 @@ func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
 	}
 	p := Problemf(CodePoison, "a %s message failed three times", d.Kind)
 	if c := m.calls[x]; c != nil {
-		m.giveUpOn(s, c, p)
+		if c.peer == d.Peer && !c.local {
+			m.giveUpOn(s, c, p)
+		}
 		return
 	}
 	m.refuse(s, d.Peer, x, 0, p, time.Time{})

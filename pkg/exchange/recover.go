@@ -175,6 +175,7 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 			m.jobs[id] = j
 		}
 		j.parcel().add(r.Offset, r.Size)
+		j.body.newest = later(j.body.newest, r.Received)
 		inChunks, err := m.recoverMap(s, &r, requestOwner(id), j.body)
 		if err != nil {
 			return fmt.Errorf("recover exchange %s: %w", id, err)
