@@ -22,7 +22,7 @@ import (
 func TestPartsWithoutARequestAreSwept(t *testing.T) {
 	up := &callee{calls: map[string]int{}, do: echo, slots: 4}
 	a, b := apart(t, up)
-	b.keep = time.Nanosecond
+	b.now = func() time.Time { return time.Now().Add(2 * time.Hour) } // past Remember, whatever still comes
 	a.start()
 	b.start()
 	defer func() { a.stop(); b.stop() }()

@@ -98,6 +98,7 @@ type host struct {
 	ackDelay time.Duration                   // link.Config.AckDelay; 0: as usual
 	signed   bool                            // the link is in signed mode
 	bare     bool                            // it takes no packs: bodies travel in messages alone
+	now      func() time.Time                // Config.Now; nil: time.Now
 	reads    func(store.Reader) store.Reader // what the manager reads its store by; nil: by itself
 	m        *exchange.Manager
 	n        *node.Node
@@ -150,7 +151,7 @@ func (h *host) start() {
 		read = h.reads(h.db)
 	}
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour), MaxBytes: h.most, Share: h.share,
-		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: kept, FullPatience: h.wait,
+		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Now: h.now, Chunks: kept, FullPatience: h.wait,
 		Signed: map[identity.ID]bool{h.peer.ID: h.signed}, Sealer: func(identity.ID) (*chunk.Sealer, error) {
 			if h.signed {
 				return chunk.NewPlainSealer()
