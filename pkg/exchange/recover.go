@@ -191,15 +191,6 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 	return nil
 }
 
-// unusable ends a job of whose body a part that is stored cannot be used, whatever it is that comes of it.
-func (m *Manager) unusable(s *node.Step, j *job, p *Problem) {
-	if j.came {
-		m.turnDown(s, j, p)
-		return
-	}
-	m.dropRequest(s, j.peer, j.id, p) // it is answered when it comes
-}
-
 // recoverAnswer notes one stored message of an answer.
 func (m *Manager) recoverAnswer(s *node.Step, c *call, r *store.In) error {
 	if err := c.recoverPart(r); err != nil || r.Attempt != c.attempt {
