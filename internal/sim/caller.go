@@ -39,6 +39,7 @@ type call struct {
 	unsaved bool
 
 	// Below is guarded by World.mu.
+	held     bool // its caller waits or reads
 	accepted bool
 	executed []execution
 	answers  int // responses whose head came
@@ -89,7 +90,7 @@ func (w *World) issued() bool { return len(w.calls) >= w.plan.Calls && w.flooded
 func (w *World) makeCall(n int) {
 	from := w.sites[w.rnd.IntN(len(w.sites))]
 	to := w.sites[(from.n+1+w.rnd.IntN(len(w.sites)-1))%len(w.sites)]
-	p := from.main()
+	p := from.serving()
 	c := &call{w: w, n: n, site: from, proc: p, peer: to, step: make(chan struct{}), life: from.life()}
 	w.calls = append(w.calls, c)
 	c.ctx, c.leave = context.WithCancel(context.Background())
@@ -191,6 +192,8 @@ func (w *World) newID(s *site) (id uuid.UUID) {
 
 // run is the caller's goroutine. Where its next move would meet the loop's, it waits until it is let on.
 func (c *call) run(p *proc) {
+	c.setHeld(true)
+	defer c.setHeld(false)
 	resp, err := p.m.Call(c.ctx, &c.req, c.wait, c.onAccepted)
 	c.w.mu.Lock()
 	c.err = err
@@ -212,6 +215,12 @@ func (c *call) run(p *proc) {
 	<-c.step
 	c.read(resp)
 	_ = resp.Body.Close()
+}
+
+func (c *call) setHeld(yes bool) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.held = yes
 }
 
 // read takes the answer as far as the caller wants it.

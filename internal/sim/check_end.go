@@ -206,6 +206,8 @@ func (c *call) checkOutcome(row store.Exchange) {
 		w.fail("outcome", "call %d ended %s (%s: %s) although nothing disturbed it", c.n, row.State, row.Problem, row.Detail)
 	case c.whole && !c.void() && row.State != exchange.StateSucceeded && !c.forgotten():
 		w.fail("outcome", "the caller of call %d got its answer, and it ended %s (%s)", c.n, row.State, row.Problem)
+	case row.State == exchange.StateCanceled && c.want.leaves == 0 && c.want.hangsUp < 0 && w.report.Disasters == 0:
+		w.fail("outcome", "call %d ended canceled (%s), and nobody wished that", c.n, row.Detail)
 	case row.State == exchange.StateUncertain && w.machinesHeld():
 		w.fail("outcome", "call %d ended uncertain, and no machine ever failed", c.n)
 	}
@@ -314,7 +316,7 @@ func (w *World) checkWaste() {
 func (w *World) tally() {
 	r := &w.report
 	r.Calls = len(w.calls)
-	r.Crashes -= len(w.sites)
+	r.Crashes -= len(w.sites) + r.Stops
 	for _, c := range w.calls {
 		if !c.accepted {
 			continue

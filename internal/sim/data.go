@@ -107,7 +107,7 @@ func (w *World) transfers() {
 // putData stores data at a site; it is durable when that is done.
 func (w *World) putData() {
 	s := w.anySite()
-	p, size := s.main(), 1+w.rnd.IntN(dataSize)
+	p, size := s.serving(), 1+w.rnd.IntN(dataSize)
 	if size /= 1 << w.rnd.IntN(6); p == nil || s.full || w.healthy {
 		return
 	}
@@ -166,7 +166,7 @@ func (w *World) readData(n int) {
 	}
 	d := w.stored[w.rnd.IntN(len(w.stored))]
 	s := w.sites[(d.site.n+1+w.rnd.IntN(len(w.sites)-1))%len(w.sites)]
-	p, size := s.main(), d.size()
+	p, size := s.serving(), d.size()
 	r := &reading{w: w, n: n, proc: p, of: d, off: w.rnd.Int64N(size), named: w.chance(0.7), wait: w.between(time.Second, time.Minute)}
 	r.l = 1 + w.rnd.Int64N(size-r.off)
 	if w.plan.Nested {
@@ -245,11 +245,11 @@ func (r *reading) failed(err error) {
 	}
 }
 
-// ended says whether the process is gone.
+// ended says whether the process is gone, or about to go.
 func (p *proc) ended() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dead
+	return p.dead || p.halting
 }
 
 // fetchesEnded says whether nobody waits for stored data any more.

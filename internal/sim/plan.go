@@ -61,6 +61,7 @@ type Plan struct {
 	Rollback      int           // state folders restored from an old copy
 	Clone         int           // state folders run twice for a while
 	Jumps         int           // of clocks
+	Stops         int           // times that a site is stopped in order
 	JumpMost      time.Duration
 	DiskFull      int // times that a disk is full for a while
 	PutFail       float64
@@ -89,6 +90,13 @@ type Plan struct {
 
 // NewPlan draws a plan from a seed.
 func NewPlan(seed uint64) Plan {
+	p := PlanOfAhead(seed)
+	p.drawStops()
+	return p
+}
+
+// PlanOfAhead is what a seed meant before sites were stopped in order.
+func PlanOfAhead(seed uint64) Plan {
 	p := PlanOfShares(seed)
 	p.drawAhead()
 	return p
@@ -190,6 +198,14 @@ func (p *Plan) drawAhead() {
 	r := rand.New(rand.NewPCG(p.Seed, 0x61686561))
 	if r.IntN(2) == 0 {
 		p.Ahead = 1 << 10 << r.IntN(8)
+	}
+}
+
+// drawStops has sites stopped in order in half of the plans that have any disturbance. A source of its own, as above.
+func (p *Plan) drawStops() {
+	r := rand.New(rand.NewPCG(p.Seed, 0x68616c74))
+	if !p.NoDisturbance && r.IntN(2) == 0 {
+		p.Stops = 1 + r.IntN(12)
 	}
 }
 

@@ -52,6 +52,7 @@ type proc struct {
 	mu      sync.Mutex
 	queue   []func(*node.Step)
 	dead    bool
+	halting bool // it is being stopped in order
 	reading bool // a client waits for stored data
 }
 

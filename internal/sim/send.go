@@ -165,7 +165,7 @@ func (w *World) sendData(n int) {
 	}
 	d := w.stored[w.dataDice.IntN(len(w.stored))]
 	to := w.sites[(d.site.n+1+w.dataDice.IntN(len(w.sites)-1))%len(w.sites)]
-	p := d.site.main()
+	p := d.site.serving()
 	if p == nil || d.gone || d.life != d.site.life() {
 		return
 	}
@@ -186,7 +186,7 @@ func (w *World) forgetData() {
 		return
 	}
 	d := w.stored[w.dataDice.IntN(len(w.stored))]
-	p := d.site.main()
+	p := d.site.serving()
 	if p == nil || d.gone || d.life != d.site.life() {
 		return
 	}

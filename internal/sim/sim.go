@@ -48,6 +48,7 @@ type Report struct {
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them
 	Crashes    int
+	Stops      int    // of sites, in order
 	Disasters  int    // state lost, set back or doubled
 	Sent       uint64 // messages written where nothing was disturbed, once round trips were known
 	Again      uint64 // of them, those that were written again
@@ -70,6 +71,7 @@ type World struct {
 
 	sendings []*sending
 	dataDice *rand.Rand // of what is sent
+	stopDice *rand.Rand // of sites that are stopped in order
 
 	healthy bool // faults have ended
 	lookAt  time.Duration
@@ -100,6 +102,7 @@ func newWorld(plan Plan) *World {
 	w.book = newBook()
 	w.report = Report{Plan: plan, Ended: map[string]int{}}
 	w.dataDice = newDataDice(plan.Seed)
+	w.stopDice = rand.New(rand.NewPCG(plan.Seed, 0x73746f70))
 	w.mover = newMover(w)
 	for i := range plan.Sites {
 		w.sites = append(w.sites, w.newSite(i))

@@ -25,6 +25,7 @@ var (
 	reads  = flag.Bool("sim.reads", false, "as seeds were played before stored data was sent and nested")
 	sends  = flag.Bool("sim.sends", false, "as seeds were played before packs were cloned")
 	shares = flag.Bool("sim.shares", false, "as seeds were played before answers were longer than their windows")
+	ahead  = flag.Bool("sim.ahead", false, "as seeds were played before sites were stopped in order")
 	bare   = flag.Bool("sim.bare", false, "no packs: bodies travel in messages alone")
 	crowd  = flag.Int("sim.crowd", 0, "so many calls come at once, with bodies that travel as chunks: bodies share packs")
 	only   = flag.Uint64("sim.seed", 0, "play this seed alone and tell what happens")
@@ -96,6 +97,8 @@ func planOf(seed uint64) Plan {
 		p = PlanOfSends(seed)
 	case *shares:
 		p = PlanOfShares(seed)
+	case *ahead:
+		p = PlanOfAhead(seed)
 	}
 	if *held {
 		p.Rollback, p.Clone = 0, 0
@@ -168,7 +171,7 @@ func TestSeedsThatFailedAhead(t *testing.T) {
 	for _, seed := range failedAhead {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			check(t, Run(t, NewPlan(seed))) // as it is now
+			check(t, Run(t, PlanOfAhead(seed))) // as it was then
 		})
 	}
 }
@@ -221,6 +224,7 @@ func (r *Report) add(o Report) {
 	r.Calls += o.Calls
 	r.Accepted += o.Accepted
 	r.Crashes += o.Crashes
+	r.Stops += o.Stops
 	r.Disasters += o.Disasters
 	r.Simulated += o.Simulated
 	if r.Ended == nil {
@@ -237,8 +241,8 @@ func (r *Report) String() string {
 	for _, k := range slices.Sorted(maps.Keys(r.Ended)) {
 		ended = append(ended, fmt.Sprintf("%s %d", k, r.Ended[k]))
 	}
-	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, %d of several bodies, linked, moved or cloned %d times, %d of %d reads of data brought at once, %d times data taken that was sent; %d calls, %d accepted (%s); %d crashes, %d states lost, set back or doubled; %d hours simulated",
-		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Shared, r.Linked, r.Brought, r.Reads, r.Taken, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Disasters, int(r.Simulated.Hours()))
+	return fmt.Sprintf("%d files delivered under faults (%d of them damaged or repeated), %d lost, %d packs, %d of several bodies, linked, moved or cloned %d times, %d of %d reads of data brought at once, %d times data taken that was sent; %d calls, %d accepted (%s); %d crashes, %d stops in order, %d states lost, set back or doubled; %d hours simulated",
+		r.Deliveries, r.Faulted, r.Lost, r.Packs, r.Shared, r.Linked, r.Brought, r.Reads, r.Taken, r.Calls, r.Accepted, strings.Join(ended, ", "), r.Crashes, r.Stops, r.Disasters, int(r.Simulated.Hours()))
 }
 
 // One message is missing for long, and more than 65,536 later ones come: what lies between them is no bound.

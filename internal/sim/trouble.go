@@ -35,6 +35,13 @@ func (w *World) troubles() {
 			p.shelf.evict()
 		}
 	})
+	for range pl.Stops {
+		w.after(time.Duration(w.stopDice.Int64N(int64(span))), func() {
+			if !w.healthy {
+				w.sites[w.stopDice.IntN(len(w.sites))].restart()
+			}
+		})
+	}
 	some(pl.DiskFull, func() { w.anySite().fill(w.between(0, max(span/10, 20*time.Second))) })
 	w.again(pl.CrashEvery, func() {
 		s := w.anySite()
@@ -154,7 +161,7 @@ func (s *site) restore() {
 func (s *site) double(d time.Duration) {
 	w := s.w
 	p := s.main()
-	if p == nil || len(s.procs) > 1 {
+	if p == nil || len(s.procs) > 1 || p.halting {
 		return
 	}
 	w.trace.say(w, "%s runs twice", s.name)
@@ -213,6 +220,9 @@ func (w *World) heal() {
 	for _, s := range w.sites {
 		s.full = false
 		s.single()
+		if p := s.main(); p != nil && p.halting {
+			p.crash()
+		}
 		if len(s.procs) == 0 {
 			s.boot()
 		}

@@ -43,7 +43,7 @@ func newBulkCore(t *testing.T) (*Core, identity.ID, time.Time) {
 // settle has everything committed and gives what is to be done.
 func settle(c *Core, now time.Time) (out Effects) {
 	for range 4 {
-		c.Flush(now)
+		c.Flush()
 		e := c.Take(now)
 		out.Consume, out.Reads = append(out.Consume, e.Consume...), append(out.Reads, e.Reads...)
 		if c.inFlight != nil {

@@ -87,9 +87,13 @@ func (c *Core) wantsCommit(now time.Time) bool {
 		want = max(want, c.links[p].Dirty())
 	}
 	at := now
-	switch want {
-	case link.Clean:
+	switch {
+	case want == link.Clean:
 		return false
+	case c.flushing:
+		return true
+	}
+	switch want {
 	case link.Lazy:
 		at = now.Add(lazyCommit)
 	case link.Soon:
@@ -106,7 +110,7 @@ func (c *Core) wantsCommit(now time.Time) bool {
 // most of what each costs. It ends when half of the exchanges wait, or something in the batch hurries.
 func (c *Core) gathered(now time.Time) bool {
 	live := c.handler.Live()
-	if c.hurry || live < gatherLive || len(c.after) >= live/2 {
+	if c.hurry || c.flushing || live < gatherLive || len(c.after) >= live/2 {
 		return true
 	}
 	if c.gather.IsZero() {
@@ -119,8 +123,8 @@ func (c *Core) gathered(now time.Time) bool {
 	return !now.Before(c.lazyAt)
 }
 
-// Flush has everything committed with the next Take, whether anybody waits or not.
-func (c *Core) Flush(now time.Time) { c.lazyAt = now }
+// Flush has all changes committed as soon as they can be, from now on: the site stops.
+func (c *Core) Flush() { c.flushing = true }
 
 // Quiet says that nothing is under way or waiting to be committed.
 func (c *Core) Quiet() bool {

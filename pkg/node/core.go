@@ -138,6 +138,7 @@ type Core struct {
 	after    []func(*Step)
 	tokens   []any
 	hurry    bool      // something in the batch must not wait for company
+	flushing bool      // nothing waits for company, or for a later commit
 	gather   time.Time // since when the batch waits for company; zero: it does not
 	inFlight *Commit
 	failing  time.Time // since when commits fail; zero: they do not

@@ -231,7 +231,7 @@ func (n *Node) loop(ctx, ioCtx context.Context) {
 		case <-timer.C:
 		case <-done:
 			done, grace = nil, time.After(stopGrace)
-			n.core.Flush(time.Now())
+			n.core.Flush()
 		case <-grace:
 			n.opt.Log.Warn().Msg("stopped before everything was written; it is saved and goes on at the next start")
 			return
@@ -239,9 +239,6 @@ func (n *Node) loop(ctx, ioCtx context.Context) {
 		now := time.Now()
 		if at := n.core.Deadline(now); !at.IsZero() && !now.Before(at) {
 			n.core.Tick(now)
-		}
-		if done == nil {
-			n.core.Flush(now)
 		}
 		n.carryOut(ioCtx, n.core.Take(now))
 		n.publishEpochs()
