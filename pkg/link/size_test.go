@@ -69,6 +69,32 @@ func TestSizeSettlesUnderTheCut(t *testing.T) {
 	w.pump(24<<20, func(s *side) bool { now, limit := s.l.SafeSize(); return now > 2*most && limit == 0 })
 }
 
+// TestWhatWasLearnedIsOfOnePipe: what one pipe taught outlives restarts on it, and says nothing of the next one, which
+// then teaches its own.
+func TestWhatWasLearnedIsOfOnePipe(t *testing.T) {
+	const most = 1_000_000
+	cfg := bulky
+	cfg.Pipe = "/srv/one"
+	w := newWorldOf(t, 4, faults{commitDelay: time.Millisecond, maxSize: most, delay: time.Second}, cfg)
+	w.habit = moves
+	s := w.sides[0]
+	fresh, _ := s.l.SafeSize()
+	w.pump(12<<20, func(s *side) bool { _, limit := s.l.SafeSize(); return limit == most && s.l.FilesLeave() })
+	w.pass(10 * time.Millisecond) // until that is durable
+	safe, limit := s.l.SafeSize()
+	s.crash()
+	if again, at := s.l.SafeSize(); again != safe || at != limit || !s.l.FilesLeave() {
+		t.Fatalf("after a restart safe size %d, limit %d, files leave: %v; want %d, %d and true", again, at, s.l.FilesLeave(), safe, limit)
+	}
+	w.cfg.Pipe = "/srv/another"
+	s.crash()
+	if again, at := s.l.SafeSize(); again != fresh || at != 0 || s.l.FilesLeave() {
+		t.Fatalf("on another pipe safe size %d, limit %d, files leave: %v; want %d, none and false", again, at, s.l.FilesLeave(), fresh)
+	}
+	w.fault.maxSize = 3 * most
+	w.pump(12<<20, func(s *side) bool { now, limit := s.l.SafeSize(); return limit == 3*most && now > most })
+}
+
 // TestRandomCutsTeachLittle: files cut at random places say nothing about a limit. A few in a row may look like one for a
 // moment.
 func TestRandomCutsTeachLittle(t *testing.T) {
