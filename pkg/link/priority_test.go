@@ -71,8 +71,8 @@ func TestABodyDelaysACallByOneFrame(t *testing.T) {
 			for ; ; frames++ { // as many as the limits let out, none of which is ever acked
 				f := s.l.Next(w.now)
 				if f == nil || frames == 3 {
-					call := s.id0("call")
-					if f != nil { // the frame under way
+					call := s.id0("call" + strings.Repeat("y", 50_000)) // more than what is left where bulk goes first
+					if f != nil {                                       // the frame under way
 						s.l.Wrote(w.now, 1<<20, nil)
 					}
 					f = s.l.Next(w.now)
@@ -90,7 +90,7 @@ func TestABodyDelaysACallByOneFrame(t *testing.T) {
 			for s.l.Next(w.now) != nil { // until the limits stop it
 				s.l.Wrote(w.now, 1<<20, nil)
 			}
-			call := s.id0("another")
+			call := s.id0("another" + strings.Repeat("y", 50_000))
 			f := s.l.Next(w.now)
 			if f == nil {
 				t.Fatal("a call is not written while all the bulk that the limits allow is in transit")
