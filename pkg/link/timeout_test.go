@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/hoft/hoft/pkg/link"
 )
 
 // calm gives two links that know each other, on a pipe with a round trip of some milliseconds and nothing under way.
@@ -104,5 +106,60 @@ func TestHelloIsRepeatedAfterOneTimeout(t *testing.T) {
 	const initial, ackDelay = time.Second, 25 * time.Millisecond // of link.Config
 	if due, want := s.l.Deadline(begun).Sub(begun), initial+4*initial/2+ackDelay; due != want {
 		t.Errorf("hello is due again after %v, want %v", due, want)
+	}
+}
+
+// TestBackOffHasJitterAndACap: while nothing comes back each timeout is twice as long as the one before, and up to a quarter more,
+// so that sites that failed together do not probe together; none is longer than an hour, or four round trips.
+func TestBackOffHasJitterAndACap(t *testing.T) {
+	for _, way := range []time.Duration{2 * time.Millisecond, 40 * time.Minute} {
+		t.Run(way.String(), func(t *testing.T) {
+			w := newWorldOf(t, 3, faults{least: way, commitDelay: time.Millisecond}, link.Config{})
+			s := w.sides[0]
+			for i := range 12 { // until round trips are known
+				s.accept(fmt.Sprintf("before%d", i))
+				w.settle(t)
+			}
+			srtt, variation, measured := s.l.RTT()
+			most := max(time.Hour, 4*srtt)
+			if !measured || srtt < 2*way || way > time.Minute && most == time.Hour {
+				t.Fatalf("round trip %v, measured: %v, with %v each way", srtt, measured, way)
+			}
+			w.mute = [2]bool{true, true}
+			s.write("lost")
+			base := srtt + max(4*variation, 20*time.Millisecond) + 25*time.Millisecond // RFC 9002 section 6.2.1
+			least, last := 2.0, time.Time{}
+			spread, capped := 0.0, 0
+			for n, before := 0, s.l.Stats().Timeouts; n < 30; {
+				w.step()
+				if s.l.Stats().Timeouts == before {
+					continue
+				}
+				before, n = s.l.Stats().Timeouts, n+1
+				pause := w.now.Sub(last)
+				last = w.now
+				if n == 1 {
+					continue // the first, before which there was none
+				}
+				if pause > most+time.Second {
+					t.Fatalf("timeout %d came after %v, want at most %v", n, pause, most)
+				}
+				if pause >= most-time.Second {
+					capped++
+					continue
+				}
+				factor := float64(pause) / float64(base)
+				if factor /= float64(int64(1) << (n - 2)); factor < 0.99 || factor > 1.27 {
+					t.Errorf("timeout %d came after %v, which is %.2f of %v doubled %d times", n, pause, factor, base, n-2)
+				}
+				least, spread = min(least, factor), max(spread, factor-least)
+			}
+			if capped < 10 {
+				t.Errorf("%d of 30 pauses were as long as may be", capped)
+			}
+			if way < time.Second && spread < 0.05 {
+				t.Errorf("doubled timeouts differ by %.3f, want jitter", spread)
+			}
+		})
 	}
 }
