@@ -28,6 +28,7 @@ type world struct {
 	habit  habit
 	halted bool    // the mover stands still; only where it has a habit
 	mute   [2]bool // this side's files are lost, all of them
+	onPut  func(flying)
 	files  int
 }
 
@@ -286,6 +287,9 @@ func (s *side) put(f *link.Frame) {
 	if w.halted {
 		s.waiting = append(s.waiting, flying{to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines})
 		return
+	}
+	if w.onPut != nil {
+		w.onPut(flying{to: 1 - s.n, file: link.File{Seq: f.Seq, Size: int64(size), Whole: true}, raw: f.Lines})
 	}
 	times := 1
 	if w.mute[s.n] {
