@@ -119,13 +119,12 @@ func (p *proc) noteFile(f pipe.File, in link.File) {
 
 // checkTaken demands that what came of the live pair was taken: whatever distance lies between ids, only the number
 // of ranges is a bound.
-func (p *proc) checkTaken(peer identity.ID, in link.File) {
+func (p *proc) checkTaken(f pipe.File, in link.File) {
+	peer := f.Name.Sender
 	l := p.core.Link(peer)
 	own, pep := l.Epoch()
 	sizes := l.Sizes()
-	if sizes.Full || sizes.Fork || l.Stopped() != "" {
-		return
-	}
+	all := !sizes.Full && !sizes.Fork && l.Stopped() == ""
 	st := l.State()
 	for _, c := range in.Lines {
 		if c.Ep != pep || c.Pep != own {
@@ -136,7 +135,10 @@ func (p *proc) checkTaken(peer identity.ID, in link.File) {
 				continue // nobody here is told of it
 			}
 			id := c.Msg[i].ID
-			if id >= sizes.Base && id > st.Contig && !p.taken[received{peer, own, pep, id}] && !durable(p.rows[peer], id) {
+			if key := (received{peer, own, pep, id}); p.taken[key] {
+				p.carried[f.Name] = append(p.carried[f.Name], key)
+			}
+			if all && id >= sizes.Base && id > st.Contig && !p.taken[received{peer, own, pep, id}] && !durable(p.rows[peer], id) {
 				p.w.fail("not taken", "%s has not taken message %d of %s; %d ranges are known, contig is %d", p.site.name, id,
 					p.w.byID(peer).name, len(st.OOO), st.Contig)
 			}
@@ -153,10 +155,16 @@ func ownKind(k frame.Kind) bool {
 	return false
 }
 
-// checkConsumed demands that a file is removed only when what it carried is durable.
+// checkConsumed demands that a file is removed only when what was taken of it is durable, or of a pair that is over.
 func (p *proc) checkConsumed(f pipe.File) {
 	w := p.w
 	row := p.rows[f.Name.Sender]
+	for _, k := range p.carried[f.Name] {
+		if row.PeerEpoch < k.pep || row.Epoch < k.own || row.PeerEpoch == k.pep && row.Epoch == k.own && !durable(row, k.id) {
+			w.fail("removed before commit", "%s removes file %d of %s, whose message %d is not durable", p.site.name, f.Name.Seq, w.byID(k.peer).name, k.id)
+		}
+	}
+	delete(p.carried, f.Name)
 	if f.Name.Seq/frame.SeqPerEpoch < row.PeerEpoch {
 		return // of a life that is over
 	}

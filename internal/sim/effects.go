@@ -31,8 +31,8 @@ func (p *proc) carryOut(e node.Effects) {
 	}
 	for _, l := range e.Loads {
 		p.later(20*time.Microsecond, time.Millisecond, func() {
-			rows, err := l.Rows(context.Background(), p.db)
-			p.core.Loaded(p.now(), l, rows, err)
+			rows, err := p.db.Outbox(context.Background(), l.Peer, l.After, l.N)
+			p.core.Loaded(l, rows, err)
 		})
 	}
 	if len(e.Remove)+len(e.Consume) > 0 {
@@ -74,6 +74,8 @@ func (p *proc) commit(c *node.Commit) {
 		err := store.ErrFull
 		if !p.site.full {
 			err = p.db.Apply(c.Batch)
+		} else {
+			w.struck(FaultDiskFull)
 		}
 		w.trace.note(w, 'C', uint64(p.n), uint64(c.Batch.Len()))
 		if err == nil {
@@ -108,6 +110,7 @@ func (p *proc) write(wr node.Write) {
 			}
 		}
 		if !w.healthy && w.chance(w.plan.PutFail) {
+			w.struck(FaultNotWritten)
 			err = pipe.ErrNoSpace
 		} else {
 			err = p.pipe.Put(context.Background(), wr.Name, data)
@@ -195,7 +198,7 @@ func (p *proc) scan() {
 			p.noteFile(f, in)
 			p.core.Inbound(p.now(), peer, in, token)
 			synctest.Wait()
-			p.checkTaken(peer, in)
+			p.checkTaken(f, in)
 			return true
 		})
 	}

@@ -11,11 +11,12 @@ import (
 // mover carries files between the folders, with every fault of the plan.
 type mover struct {
 	w       *World
-	known   map[frame.Name]bool // names that were carried; it never carries them again
-	onWay   map[frame.Name]bool // files that were picked up, or will be, before the repair
-	old     []carried           // files of all times, to come again
-	stopped time.Duration       // stands still until then
-	flying  int                 // files and pieces on their way since before the repair
+	highest map[direction]uint64 // number of a file that was laid
+	known   map[frame.Name]bool  // names that were carried; it never carries them again
+	onWay   map[frame.Name]bool  // files that were picked up, or will be, before the repair
+	old     []carried            // files of all times, to come again
+	stopped time.Duration        // stands still until then
+	flying  int                  // files and pieces on their way since before the repair
 }
 
 // carried is a file on its way, or as it was.
@@ -28,7 +29,7 @@ type carried struct {
 const keptOld = 300
 
 func newMover(w *World) *mover {
-	return &mover{w: w, known: map[frame.Name]bool{}, onWay: map[frame.Name]bool{}}
+	return &mover{w: w, highest: map[direction]uint64{}, known: map[frame.Name]bool{}, onWay: map[frame.Name]bool{}}
 }
 
 // path gives the place of a file in a folder, as pipe.Mem lays it.
@@ -56,10 +57,14 @@ func (m *mover) appeared(s *site, n frame.Name, data []byte) {
 // delay draws how long a file takes.
 func (m *mover) delay() time.Duration {
 	w := m.w
+	d, most := time.Duration(0), w.plan.DelayMax
 	if !w.healthy && w.chance(w.plan.Tail) {
-		return w.between(w.plan.Delay, max(w.plan.Delay, w.plan.TailMax))
+		most = max(w.plan.Delay, w.plan.TailMax)
 	}
-	return w.between(w.plan.Delay, w.plan.DelayMax)
+	if d = w.between(w.plan.Delay, most); d >= 24*time.Hour && !w.healthy {
+		w.struck(FaultDayLate)
+	}
+	return d
 }
 
 // later plans something that comes into an inbox.
@@ -85,6 +90,14 @@ func (m *mover) came(n frame.Name) {
 		m.flying--
 		delete(m.onWay, n)
 	}
+}
+
+// stop has the mover stand still for a while.
+func (m *mover) stop(d time.Duration) {
+	if d >= time.Hour {
+		m.w.struck(FaultStopped)
+	}
+	m.stopped = max(m.stopped, m.w.now()+d)
 }
 
 // take has the mover pick a file up, if it is still there.
@@ -122,6 +135,7 @@ func (m *mover) arrive(f carried) {
 	switch {
 	case w.chance(pl.Drop) || m.holdsBack(f):
 		w.report.Lost++
+		w.struck(FaultLost)
 		w.trace.note(w, 'L', f.name.Seq)
 		return
 	case w.chance(pl.Cut):
@@ -134,9 +148,11 @@ func (m *mover) arrive(f carried) {
 		m.lay(f, f.data, false)
 	}
 	if w.chance(pl.Dup) {
+		w.struck(FaultRepeated)
 		m.later(m.delay(), func() { m.lay(f, f.data, true) })
 	}
 	if w.chance(pl.Reappear) {
+		w.struck(FaultBack)
 		again := f.data
 		if w.chance(0.3) {
 			again = m.cut(f.data)
@@ -157,6 +173,11 @@ func (m *mover) lay(f carried, data []byte, faulted bool) {
 		if faulted {
 			w.report.Faulted++
 		}
+		if d := (direction{f.name.Sender, f.name.Recipient}); f.name.Seq < m.highest[d] && !faulted {
+			w.struck(FaultOvertaken)
+		} else {
+			m.highest[d] = max(m.highest[d], f.name.Seq)
+		}
 	}
 	w.trace.note(w, 'D', uint64(to.n), f.name.Seq, uint64(len(data)))
 	if w.trace.verbose {
@@ -174,6 +195,7 @@ func (m *mover) poll() time.Duration {
 // inPieces shows a file half-written before it is whole.
 func (m *mover) inPieces(f carried) {
 	w := m.w
+	w.struck(FaultHalf)
 	d := time.Duration(0)
 	for range 1 + w.rnd.IntN(3) {
 		part := f.data[:w.rnd.IntN(len(f.data)+1)]
@@ -196,6 +218,7 @@ func (m *mover) inPlace(f carried) {
 	switch {
 	case w.chance(pl.Drop) || m.holdsBack(f):
 		w.report.Lost++
+		w.struck(FaultLost)
 		in.Remove(path(f.name))
 		return
 	case w.chance(pl.Cut):
@@ -203,6 +226,7 @@ func (m *mover) inPlace(f carried) {
 	case w.chance(pl.Flip):
 		m.lay(f, m.flip(f.data), true)
 	case w.chance(pl.Partial):
+		w.struck(FaultHalf)
 		m.lay(f, f.data[:w.rnd.IntN(len(f.data)+1)], true)
 		m.later(m.delay(), func() {
 			if there() {
@@ -215,6 +239,7 @@ func (m *mover) inPlace(f carried) {
 		m.later(m.delay(), func() { m.lay(f, f.data, false) })
 	}
 	if w.chance(pl.Reappear) {
+		w.struck(FaultBack)
 		m.later(m.delay()+w.between(0, 20*time.Second), func() { m.lay(f, f.data, true) })
 	}
 }
@@ -257,6 +282,7 @@ func (m *mover) replay() {
 	if w.chance(0.3) {
 		data = m.cut(data)
 	}
+	w.struck(FaultReplayed)
 	m.lay(f, data, true)
 }
 
@@ -266,10 +292,14 @@ func (m *mover) holdsBack(f carried) bool {
 	return id != 0 && f.name.Sender == m.w.sites[0].id && f.name.Recipient == m.w.sites[1].id && slices.Contains(m.w.book.inFile[f.name], id)
 }
 
-func (m *mover) cut(data []byte) []byte { return data[:m.w.rnd.IntN(len(data)+1)] }
+func (m *mover) cut(data []byte) []byte {
+	m.w.struck(FaultCut)
+	return data[:m.w.rnd.IntN(len(data)+1)]
+}
 
 // flip changes some bits.
 func (m *mover) flip(data []byte) []byte {
+	m.w.struck(FaultFlipped)
 	data = slices.Clone(data)
 	for range 1 + m.w.rnd.IntN(3) {
 		if len(data) > 0 {

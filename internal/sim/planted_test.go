@@ -11,19 +11,20 @@ import (
 
 // noticed says which invariant must notice each defect, and which others may notice it in other worlds.
 var noticed = map[planted.Defect][]string{
-	planted.OldPairAck:  {"acked, not received", "progress", "nothing lost"},
-	planted.NameReuse:   {"name used twice"},
-	planted.Splice:      {"outcome", "answer spliced", "progress"}, // parts that do not fit make no whole, or a wrong one
-	planted.Rollback:    {"progress", "nothing lost"},
-	planted.Distance:    {"not taken"},
-	planted.IntentLate:  {"call before intent"},
-	planted.AckEarly:    {"ack before commit"},
-	planted.AcceptEarly: {"accepted before commit"},
-	planted.ResendEarly: {"bytes bounded"},
-	planted.HaveEarly:   {"have before sync", "outcome", "progress"},
-	planted.ShipEarly:   {"accepted before commit", "outcome", "progress"},
-	planted.LinkedPack:  {"chunk damaged", "outcome", "progress"},
-	planted.AdoptUnread: {"chunk damaged", "outcome", "progress"},
+	planted.OldPairAck:   {"acked, not received", "progress", "nothing lost"},
+	planted.NameReuse:    {"name used twice"},
+	planted.Splice:       {"outcome", "answer spliced", "progress"}, // parts that do not fit make no whole, or a wrong one
+	planted.Rollback:     {"progress", "nothing lost"},
+	planted.Distance:     {"not taken"},
+	planted.IntentLate:   {"call before intent"},
+	planted.AckEarly:     {"ack before commit"},
+	planted.AcceptEarly:  {"accepted before commit"},
+	planted.ResendEarly:  {"bytes bounded"},
+	planted.HaveEarly:    {"have before sync", "outcome", "progress"},
+	planted.ShipEarly:    {"accepted before commit", "outcome", "progress"},
+	planted.LinkedPack:   {"chunk damaged", "outcome", "progress"},
+	planted.AdoptUnread:  {"chunk damaged", "outcome", "progress"},
+	planted.ConsumeEarly: {"removed before commit"},
 }
 
 // TestPlanted has each defect in turn.

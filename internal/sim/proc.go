@@ -14,6 +14,7 @@ import (
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
 	"github.com/hoft/hoft/pkg/node"
@@ -45,6 +46,8 @@ type proc struct {
 
 	rows  map[identity.ID]store.Link // as committed
 	taken map[received]bool          // message ids handed to the layer above in this run
+	// carried is which of them came in files that are not handled yet.
+	carried map[frame.Name][]received
 
 	epochs  map[identity.ID]*atomic.Uint64
 	caps    map[identity.ID]*atomic.Pointer[[]string]
@@ -63,7 +66,7 @@ func (s *site) start(disk *folder) *proc {
 	w := s.w
 	w.report.Crashes++ // counted by starts; the first of each site is taken off at the end
 	p := &proc{w: w, site: s, n: w.report.Crashes, born: w.now(), folder: disk, db: disk.Mem, due: -1, rows: map[identity.ID]store.Link{},
-		taken: map[received]bool{}, epochs: map[identity.ID]*atomic.Uint64{},
+		taken: map[received]bool{}, carried: map[frame.Name][]received{}, epochs: map[identity.ID]*atomic.Uint64{},
 		caps: map[identity.ID]*atomic.Pointer[[]string]{}, sealers: map[identity.ID]*chunk.Sealer{}}
 	w.trace.say(w, "%s starts as run %d", s.name, p.n)
 	peers := s.others()

@@ -47,6 +47,8 @@ type Report struct {
 	Calls      int    // calls that callers made
 	Accepted   int
 	Ended      map[string]int // accepted calls by what became of them
+	Faults     map[Fault]int  // how often each struck
+	Kinds      map[string]int // worlds by what they are of
 	Crashes    int
 	Stops      int    // of sites, in order
 	Disasters  int    // state lost, set back or doubled
@@ -100,7 +102,10 @@ func newWorld(plan Plan) *World {
 		stirred: map[*proc]bool{}}
 	w.trace.verbose = plan.Verbose
 	w.book = newBook()
-	w.report = Report{Plan: plan, Ended: map[string]int{}}
+	w.report = Report{Plan: plan, Ended: map[string]int{}, Faults: map[Fault]int{}, Kinds: map[string]int{}}
+	for _, k := range plan.kinds() {
+		w.report.Kinds[k] = 1
+	}
 	w.dataDice = newDataDice(plan.Seed)
 	w.stopDice = rand.New(rand.NewPCG(plan.Seed, 0x73746f70))
 	w.mover = newMover(w)

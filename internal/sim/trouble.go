@@ -46,11 +46,12 @@ func (w *World) troubles() {
 	w.again(pl.CrashEvery, func() {
 		s := w.anySite()
 		if p := s.main(); p != nil {
+			w.struck(FaultPower)
 			p.powerCut()
 		}
 	})
 	w.again(pl.Replay, w.mover.replay)
-	w.again(pl.Stop, func() { w.mover.stopped = max(w.mover.stopped, w.now()+w.between(0, pl.StopFor)) })
+	w.again(pl.Stop, func() { w.mover.stop(w.between(0, pl.StopFor)) })
 }
 
 // again has something happen again and again, at random, while there are faults.
@@ -78,6 +79,7 @@ func (w *World) crashNow(p *proc) bool {
 	if w.healthy || p.dead || !w.chance(w.plan.Crash) || w.report.Crashes > mostCuts {
 		return p.dead
 	}
+	w.struck(FaultMidStep)
 	p.powerCut()
 	return true
 }
@@ -115,8 +117,10 @@ func (s *site) lose() {
 	s.stopAll()
 	s.answersGo()
 	s.history.lost++
+	w.struck(FaultStateLost)
 	s.disk, s.copy = newFolder(), nil
 	if w.plan.LoseClock {
+		w.struck(FaultClockLost)
 		s.clock.off += w.between(-w.plan.JumpMost-time.Hour, 0)
 	}
 	s.boot()
@@ -152,6 +156,7 @@ func (s *site) restore() {
 	s.stopAll()
 	s.answersGo()
 	s.history.restored++
+	w.struck(FaultRestored)
 	s.disk, s.copy = s.copy, nil
 	s.doubt()
 	s.boot()
@@ -167,6 +172,7 @@ func (s *site) double(d time.Duration) {
 	w.trace.say(w, "%s runs twice", s.name)
 	w.report.Disasters++
 	s.history.cloned++
+	w.struck(FaultDoubled)
 	disk := p.folder.clone()
 	s.doubt()
 	s.start(disk)
@@ -201,6 +207,9 @@ func (s *site) single() {
 // jump sets the clock of a running machine.
 func (s *site) jump(d time.Duration) {
 	s.w.trace.say(s.w, "the clock of %s jumps by %v", s.name, d)
+	if len(s.procs) > 0 {
+		s.w.struck(FaultJump)
+	}
 	s.clock.off += d
 	s.clock.set++
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/link"
+	"github.com/hoft/hoft/pkg/planted"
 	"github.com/hoft/hoft/pkg/store"
 )
 
@@ -37,7 +38,7 @@ func (c *Core) Inbound(now time.Time, peer identity.ID, in link.File, token any)
 	if token == nil {
 		return
 	}
-	if carries(in) {
+	if carries(in) && planted.Bug != planted.ConsumeEarly {
 		c.tokens = append(c.tokens, token)
 	} else {
 		c.out.Consume = append(c.out.Consume, token)

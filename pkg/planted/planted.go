@@ -38,4 +38,6 @@ const (
 	LinkedPack
 	// AdoptUnread: a pack is taken over from the pipe without being read.
 	AdoptUnread
+	// ConsumeEarly: a file of the inbox is removed before what it carried is durable.
+	ConsumeEarly
 )
