@@ -31,8 +31,8 @@ func (p *proc) carryOut(e node.Effects) {
 	}
 	for _, l := range e.Loads {
 		p.later(20*time.Microsecond, time.Millisecond, func() {
-			rows, err := p.db.Outbox(context.Background(), l.Peer, l.After, l.N)
-			p.core.Loaded(l, rows, err)
+			rows, err := l.Rows(context.Background(), p.db)
+			p.core.Loaded(p.now(), l, rows, err)
 		})
 	}
 	if len(e.Remove)+len(e.Consume) > 0 {

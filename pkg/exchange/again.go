@@ -21,13 +21,12 @@ var errOffset = errors.New("offset out of range")
 
 // rows reads what the outbox keeps of a call. The read is of committed rows and takes microseconds;
 // it happens only when a peer lost its state.
-func (m *Manager) rows(c *call) []store.Out {
+func (m *Manager) rows(c *call) ([]store.Out, error) {
 	rows, err := m.store.OutboxExchange(context.Background(), c.id)
 	if err != nil {
 		m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("cannot read the stored request")
-		return nil
 	}
-	return rows
+	return rows, err
 }
 
 // withdraw takes back what was not acked of a call.
@@ -47,7 +46,8 @@ func (m *Manager) settle(s *node.Step, c *call) {
 
 // unacked gives the ids of a call's messages that may not be acked, stored or not.
 func (m *Manager) unacked(c *call) frame.Ranges {
-	ids := unackedIDs(m.rows(c))
+	rows, _ := m.rows(c) // without them what is on its way stays there, and is void
+	ids := unackedIDs(rows)
 	ids.Union(c.ids)
 	return ids
 }
@@ -64,12 +64,15 @@ func unackedIDs(rows []store.Out) frame.Ranges {
 
 // sendAgain gives the whole request to the link anew, under a higher attempt: what the peer had of it is lost.
 func (m *Manager) sendAgain(s *node.Step, c *call) {
-	rows := m.rows(c)
-	if !slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindReq }) { // accepted, not yet committed: it goes out as it is
-		if err := sendLost(s, rows); err != nil {
-			m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("a stored part of the request's body does not decode")
-			m.fail(s, c, Problemf(CodeInternal, "the stored request is damaged"))
-		}
+	rows, err := m.rows(c)
+	committed := slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindReq })
+	if err == nil && !committed { // accepted just now: it goes out as it is
+		err = sendLost(s, rows)
+	}
+	if err != nil {
+		m.damaged(s, c, err)
+	}
+	if err != nil || !committed {
 		return
 	}
 	unacked := m.unacked(c)
@@ -88,8 +91,7 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 	for _, r := range rows {
 		tail, err := retail(r.Data, c.sent)
 		if err != nil {
-			m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("stored request does not decode")
-			m.fail(s, c, Problemf(CodeInternal, "the stored request is damaged"))
+			m.damaged(s, c, err)
 			return
 		}
 		msg := node.Message{Outgoing: link.Outgoing{Kind: r.Kind, Prio: link.Prio(r.Prio), Ref: link.Ref(c.id), Tail: tail}, Keep: true, Must: true}
@@ -105,6 +107,16 @@ func (m *Manager) sendAgain(s *node.Step, c *call) {
 		}
 	}
 	s.Withdraw(c.peer, unacked)
+}
+
+// damaged ends a call that cannot be sent again, for what is stored of it cannot be used.
+func (m *Manager) damaged(s *node.Step, c *call, err error) {
+	m.cfg.Log.Error().Stringer("exchange", c.id).Err(err).Msg("the stored request cannot be used")
+	if c.mayBeWritten(s.Link(c.peer)) {
+		m.fail(s, c, Problemf(CodeUncertain, "the request was sent, and cannot be sent again: what is stored of it is damaged; the server may have acted"))
+		return
+	}
+	m.fail(s, c, Problemf(CodeInternal, "the stored request is damaged"))
 }
 
 // uploadAgain gives the link anew what a peer had of bodies that are still being uploaded, and has lost.

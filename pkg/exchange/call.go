@@ -422,7 +422,8 @@ func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 		if c.peer != peer || c.local {
 			continue
 		}
-		if c.mayBeWritten(s.Link(peer)) || slices.ContainsFunc(newest(m.rows(c)), func(r store.Out) bool { return !held(r) }) {
+		rows, err := m.rows(c)
+		if err != nil || c.mayBeWritten(s.Link(peer)) || slices.ContainsFunc(newest(rows), func(r store.Out) bool { return !held(r) }) {
 			m.sendAgain(s, c)
 		}
 	}

@@ -189,7 +189,11 @@ func (m *Manager) sendProblem(err error, r *Request) *Problem {
 func (m *Manager) cancelCall(id ID) {
 	_ = m.loop.Do(func(s *node.Step) {
 		c := m.calls[id]
-		if c == nil {
+		switch {
+		case c == nil:
+			return
+		case m.idle != nil: // this site stops, and so the connection ended: the call goes on, and its answer is stored
+			m.abandoned(s, c)
 			return
 		}
 		m.giveUpOn(s, c, Problemf(CodeCanceled, "the caller left in the middle of the answer"))

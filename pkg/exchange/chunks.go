@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/chunk"
@@ -39,6 +40,7 @@ type inbound struct {
 	missing map[chunk.Name]awaited
 	names   []chunk.Name // of all its chunks
 	size    int64        // bytes of it that came in messages, repeated ones too
+	newest  time.Time    // when something of it came last; only of a request's body
 }
 
 // covers says whether all of the first n bytes are here.
@@ -275,6 +277,8 @@ func (m *Manager) ChunksStored(s *node.Step, peer identity.ID, x ID, names []chu
 			m.finishIfComplete(s, c)
 		case j.state == jobBody && j.complete():
 			m.begin(s, j)
+		case j.state == jobBody:
+			in.newest = s.Now
 		}
 	}
 }

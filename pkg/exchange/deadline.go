@@ -130,12 +130,11 @@ func (c *call) overdue() *Problem {
 
 // takeBack withdraws a request that was not written; parts of its body that were are given up at the far side.
 func (m *Manager) takeBack(s *node.Step, c *call) {
-	rows := m.rows(c)
+	rows, err := m.rows(c)
 	ids := unackedIDs(rows)
 	ids.Add(c.reqID, c.reqID) // its row may not be committed yet
 	s.Withdraw(c.peer, ids)
-	if !slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindBody }) {
-		return
+	if err != nil || slices.ContainsFunc(rows, func(r store.Out) bool { return r.Kind == frame.KindBody }) {
+		m.sendCancel(s, c.peer, c.id)
 	}
-	m.sendCancel(s, c.peer, c.id)
 }

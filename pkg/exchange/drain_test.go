@@ -54,3 +54,35 @@ func TestDrainLetsCallsEndAndBeginsNone(t *testing.T) {
 		t.Errorf("calls: %v", up.calls)
 	}
 }
+
+// A callers' side that is stopped in order in the middle of an answer does not give the call up, as if its caller had left.
+func TestAnswerUnderWayGoesOnAfterAStop(t *testing.T) {
+	pr, pw := io.Pipe()
+	up := &callee{calls: map[string]int{}, slots: 1, do: func(*exchange.Request, []byte) *exchange.Response {
+		return &exchange.Response{Status: 200, Length: -1, Body: pr}
+	}}
+	a, b := pair(t, up)
+	id, heads := accepted(t, a, request(b, "POST", "/x", nil))
+	if _, err := pw.Write([]byte("beginning, ")); err != nil {
+		t.Fatal(err)
+	}
+	resp := <-heads
+	if resp == nil {
+		return
+	}
+	if _, err := io.ReadFull(resp.Body, make([]byte, 11)); err != nil {
+		t.Fatal(err)
+	}
+	a.m.Drain(t.Context())
+	resp.Body.Close() // its connection ends with the site
+	a.stop()
+	a.start()
+	if _, err := pw.Write([]byte("end")); err != nil {
+		t.Fatal(err)
+	}
+	pw.Close()
+	got := awaitResult(t, a, id)
+	if body, err := io.ReadAll(got.Body); err != nil || string(body) != "beginning, end" {
+		t.Errorf("%q, %v", body, err)
+	}
+}

@@ -129,15 +129,30 @@ func (m *Manager) unread(keys []store.ExchangeKey) []store.ExchangeKey {
 	return slices.DeleteFunc(keys, func(k store.ExchangeKey) bool { return m.reading.holds(k.ID) })
 }
 
-// sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it.
+// sweepJobs ends jobs whose rest never came: the other side lost its state, or gave up and its word was lost with it. A body may
+// take longer than that, as long as something of it comes.
 func (m *Manager) sweepJobs(s *node.Step, now time.Time) {
-	for _, j := range m.jobsWhere(func(j *job) bool { return j.state == jobBody && now.Sub(j.arrived) >= m.cfg.Remember }) {
+	stands := func(j *job) bool {
+		at := j.arrived
+		if j.body != nil {
+			at = later(at, j.body.newest)
+		}
+		return j.state == jobBody && now.Sub(at) >= m.cfg.Remember
+	}
+	for _, j := range m.jobsWhere(stands) {
 		if !j.came {
 			m.dropParts(s, j)
 			continue
 		}
 		m.turnDown(s, j, Problemf(CodeDeadline, "parts of the request's body never came"))
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // sweepAnnounced forgets what peers announced long ago for exchanges of which nothing else came.

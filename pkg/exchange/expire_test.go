@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/hoft/hoft/pkg/bulk"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/exchange"
+	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/node"
 	"github.com/hoft/hoft/pkg/store"
 )
@@ -20,7 +22,7 @@ import (
 func TestPartsWithoutARequestAreSwept(t *testing.T) {
 	up := &callee{calls: map[string]int{}, do: echo, slots: 4}
 	a, b := apart(t, up)
-	b.keep = time.Nanosecond
+	b.now = func() time.Time { return time.Now().Add(2 * time.Hour) } // past Remember, whatever still comes
 	a.start()
 	b.start()
 	defer func() { a.stop(); b.stop() }()
@@ -222,4 +224,46 @@ func TestAnnouncementsOfNothingAreForgotten(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// A body may take longer to come than the site remembers what it did, as long as something of it comes.
+func TestBodyThatTakesLong(t *testing.T) {
+	got := make(chan string, 1)
+	u := &callee{calls: map[string]int{}, slots: 1, do: func(r *exchange.Request, body []byte) *exchange.Response {
+		got <- string(body)
+		return echo(r, body)
+	}}
+	now := time.Now()
+	long, never := exchange.NewID(now), exchange.NewID(now)
+	a, b := alone(t, u, func(*host) {})
+	part := func(n uint64, id exchange.ID, offset int64, body string, at time.Time) func(*node.Step) {
+		return func(s *node.Step) {
+			s.Store().AddInbox(store.In{Peer: a.self.ID(), PeerEpoch: 1, ID: n, Kind: frame.KindBody, Exchange: id, Offset: offset, Size: int64(len(body)), Part: true,
+				Data: fmt.Appendf(nil, `{"exchange":%q,"offset":%d}`, id, offset), Body: []byte(body), Received: at, State: store.InHandled})
+		}
+	}
+	before := now.Add(-2 * time.Hour)
+	for _, add := range []func(*node.Step){part(1<<20, long, 0, "first", before), part(1<<20+1, long, 5, "last", now), part(1<<20+2, never, 0, "first", before)} {
+		if err := b.n.Do(add); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.stop()
+	b.start()
+	waiting := func() int {
+		n, err := b.m.Tally(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.Jobs[exchange.StageWritten]
+	}
+	if n := waiting(); n != 2 {
+		t.Fatalf("%d wait for the rest of their bodies", n)
+	}
+	expire(t, b, func() bool { return waiting() == 1 })
+	ask(t, b, a, long, "PUT", 1, 9)
+	awaitWords(t, b, long, word(1001, ""))
+	if body := <-got; body != "firstlast" {
+		t.Errorf("called with %q", body)
+	}
 }

@@ -110,7 +110,7 @@ func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 		return nil, err
 	}
 	j := m.jobs[r.Exchange]
-	if j != nil && j.peer != d.Peer {
+	if j != nil && j.peer != d.Peer || j == nil && m.ours(r.Exchange) {
 		m.mistake(d.Peer)
 		m.refuse(s, d.Peer, r.Exchange, r.Attempt*attemptsPerRequest, Problemf(CodeInternal, "the id of the call is that of another site's"), s.Now)
 		return nil, nil
@@ -277,10 +277,11 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 	if j.peer != d.Peer || j.state != jobBody {
 		return nil, nil
 	}
+	j.parcel().newest = s.Now
 	var size int64
 	if b.Map != nil {
 		var err error
-		if size, err = m.takeMap(s, j.peer, j.id, requestOwner(j.id), j.parcel(), b); err != nil {
+		if size, err = m.takeMap(s, j.peer, j.id, requestOwner(j.id), j.body, b); err != nil {
 			return nil, err
 		}
 	} else {
@@ -291,7 +292,7 @@ func (m *Manager) onRequestBody(s *node.Step, d *node.Delivery, b *bodyData) (*n
 		if b.Offset < 0 || b.Offset > maxOffset || len(plain) == 0 {
 			return nil, errOffset
 		}
-		if j.parcel().full(0) {
+		if j.body.full(0) {
 			return nil, errPieces
 		}
 		size = int64(len(plain))

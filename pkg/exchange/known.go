@@ -51,6 +51,8 @@ func (m *Manager) known(s *node.Step, d *node.Delivery, r *reqData) (tries int, 
 		return refuse(Problemf(CodeUncertain, "the call was made once already and its answer is no longer here"))
 	case !errors.Is(err, store.ErrNotFound):
 		m.cfg.Log.Error().Stringer("exchange", r.Exchange).Err(err).Msg("cannot look up an exchange")
+		row.Attempt = attemptsPerRequest - 1 // the number that no try comes behind
+		return refuse(Problemf(CodeUncertain, "this site cannot read whether it made the call before"))
 	}
 	if r.Oep != 0 && r.Oep < d.PeerEpoch && !m.mayRepeat(r) && m.horizon.mayCover(d.Peer, r.Exchange) {
 		p := Problemf(CodeUncertain, "the request is older than what this site remembers; it may have been made already")
@@ -91,6 +93,7 @@ func (m *Manager) askedAgain(s *node.Step, j *job, r *reqData, inline []byte, co
 	default:
 		j.again = r // when the present call has ended; nobody may open its window any more
 		j.window.raise(noWindow)
+		m.endVoid(j)
 	}
 	j.held += cost
 	return &node.Keep{Exchange: j.id, Size: int64(len(inline))}
@@ -119,6 +122,14 @@ func (j *job) newest() int {
 
 // answering says whether a part of an answer was sent that may not be all of it.
 func (j *job) answering() bool { return j.run != nil && j.begun }
+
+// endVoid ends a call whose answer has begun, and which is to be made again: an answer without end would hold that up for ever. Where
+// it must not be made again, its caller's site may still have the beginning, and then it needs the rest.
+func (m *Manager) endVoid(j *job) {
+	if j.again != nil && m.mayRepeat(j.again) && j.begun && j.stop != nil {
+		j.stop()
+	}
+}
 
 // askedAfter is askedAgain for a job that has been concluded, but not durably so.
 func (m *Manager) askedAfter(s *node.Step, j *job, r *reqData, inline []byte, cost int64) *node.Keep {

@@ -288,54 +288,6 @@ func (m *Manager) dispatch(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	return nil, errUnsupported
 }
 
-// answerBad ends what a message belongs to that cannot be used here: without it a call of ours, or a request, would wait for ever.
-func (m *Manager) answerBad(s *node.Step, d *node.Delivery, err error) {
-	x, bad := peekExchange(d.Data)
-	if bad != nil {
-		return
-	}
-	if c := m.calls[x]; c != nil {
-		if c.peer == d.Peer && !c.local && (d.Kind == frame.KindRes || d.Kind == frame.KindBody || d.Kind == frame.KindAbort) {
-			m.giveUpOn(s, c, Problemf(CodeInternal, "a %s message of the answer cannot be used: %v", d.Kind, err))
-		}
-		return
-	}
-	if s.Crowded(d.Peer) || d.Kind == frame.KindRes || d.Kind == frame.KindStage || d.Kind == frame.KindWin {
-		return
-	}
-	code := CodeInternal
-	switch {
-	case errors.Is(err, errUnsupported):
-		code = CodeUnsupported
-	case errors.Is(err, errMode):
-		code = CodeSeal
-	}
-	p := Problemf(code, "%v", err)
-	m.refuse(s, d.Peer, x, 0, p, time.Time{})
-	if d.Kind == frame.KindReq || d.Kind == frame.KindBody {
-		m.dropRequest(s, d.Peer, x, p) // it will not be complete
-	}
-}
-
-// Poisoned implements node.Handler.
-func (m *Manager) Poisoned(s *node.Step, d *node.Delivery) {
-	x, err := peekExchange(d.Data)
-	if err != nil {
-		return
-	}
-	p := Problemf(CodePoison, "a %s message failed three times", d.Kind)
-	if c := m.calls[x]; c != nil {
-		m.giveUpOn(s, c, p)
-		return
-	}
-	m.refuse(s, d.Peer, x, 0, p, time.Time{})
-	if j := m.jobs[x]; j != nil && j.peer == d.Peer && j.state == jobCalling {
-		j.giveUp() // its slot is free when it has ended
-		return
-	}
-	m.dropRequest(s, d.Peer, x, p)
-}
-
 // Written implements node.Handler.
 func (m *Manager) Written(s *node.Step, _ identity.ID, ref link.Ref) {
 	if c := m.calls[ID(ref)]; c != nil {

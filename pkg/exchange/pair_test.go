@@ -93,11 +93,13 @@ type host struct {
 	most     int64         // Config.MaxBytes
 	share    int64         // Config.Share
 	flight   exchange.Flight
-	quota    bulk.Config   // its ExchangeBytes and PeerBytes
-	wait     time.Duration // Config.FullPatience
-	ackDelay time.Duration // link.Config.AckDelay; 0: as usual
-	signed   bool          // the link is in signed mode
-	bare     bool          // it takes no packs: bodies travel in messages alone
+	quota    bulk.Config                     // its ExchangeBytes and PeerBytes
+	wait     time.Duration                   // Config.FullPatience
+	ackDelay time.Duration                   // link.Config.AckDelay; 0: as usual
+	signed   bool                            // the link is in signed mode
+	bare     bool                            // it takes no packs: bodies travel in messages alone
+	now      func() time.Time                // Config.Now; nil: time.Now
+	reads    func(store.Reader) store.Reader // what the manager reads its store by; nil: by itself
 	m        *exchange.Manager
 	n        *node.Node
 	cancel   context.CancelFunc
@@ -144,14 +146,18 @@ func (h *host) start() {
 	}
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer, Signed: h.signed}}, Opener: opener,
 		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(!h.bare), AckDelay: h.ackDelay}, Chunks: chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
+	read := store.Reader(h.db)
+	if h.reads != nil {
+		read = h.reads(h.db)
+	}
 	h.m = exchange.NewManager(exchange.Config{Peers: map[identity.ID]string{h.peer.ID: h.peer.Name}, Upstreams: h.up, TTL: cmp.Or(h.ttl, time.Hour), MaxBytes: h.most, Share: h.share,
-		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Chunks: kept, FullPatience: h.wait,
+		Flight: h.flight, Remember: cmp.Or(h.keep, time.Hour), Log: log, Now: h.now, Chunks: kept, FullPatience: h.wait,
 		Signed: map[identity.ID]bool{h.peer.ID: h.signed}, Sealer: func(identity.ID) (*chunk.Sealer, error) {
 			if h.signed {
 				return chunk.NewPlainSealer()
 			}
 			return chunk.NewSealer(h.secret), nil
-		}}, h.n, h.db)
+		}}, h.n, read)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.done = cancel, make(chan error, 1)
 	go func() { h.done <- h.n.Run(ctx, h.m) }()

@@ -110,7 +110,7 @@ func (m *Manager) answer(ctx context.Context, j *job, resp *Response) {
 		return
 	}
 	msg.Must = true
-	if m.loop.Do(func(s *node.Step) { j.begun = true; _ = s.Send(j.peer, msg) }) != nil {
+	if m.loop.Do(func(s *node.Step) { j.begun = true; m.endVoid(j); _ = s.Send(j.peer, msg) }) != nil {
 		return
 	}
 	size := int64(len(first))

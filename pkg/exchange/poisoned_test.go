@@ -52,3 +52,15 @@ func TestPoisonedCallFreesItsSlot(t *testing.T) {
 		t.Errorf("after a restart: %v, %v", n.Jobs, err)
 	}
 }
+
+// What one peer has said ends no call that was made to another.
+func TestPoisonedMessageOfAnotherSite(t *testing.T) {
+	g := newGate(1)
+	a, b := pair(t, g)
+	id := post(t, a, request(b, "POST", "/x", nil))
+	<-g.entered
+	other, _ := apart(t, nil)
+	poison(t, a, other, id)
+	close(g.open)
+	awaitResult(t, a, id)
+}

@@ -118,17 +118,17 @@ func (m *Manager) recoverJob(ctx context.Context, s *node.Step, e store.Exchange
 		j.state = jobCalling
 	}
 	row, err := m.store.InboxRequest(ctx, e.ID, false)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("recover exchange %s: %w", e.ID, err)
+	}
 	if err == nil {
 		var r *reqData
 		if r, err = decode[reqData](row.Data); err == nil {
 			j.ask, j.due, j.held = m.askOf(r), dueOf(r, row.SentAt, row.Received), costOf(r, len(row.Data), row.Size)
 		}
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("recover exchange %s: %w", e.ID, err)
-	}
-	if !j.came { // never so by our own doing; a site that cannot start would help nobody
-		m.cfg.Log.Error().Stringer("exchange", j.id).Msg("the stored request is missing; the exchange ends uncertain")
+	if err != nil { // never so by our own doing; a site that cannot start would help nobody
+		m.cfg.Log.Error().Stringer("exchange", j.id).Err(err).Msg("the stored request is missing; the exchange ends uncertain")
 		m.abandon(s, e, Problemf(CodeUncertain, "the far site has lost the request; the server may have acted"))
 		return nil
 	}
@@ -152,17 +152,17 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 	if err != nil {
 		return fmt.Errorf("recover body parts: %w", err)
 	}
+	over := map[ID]bool{} // exchanges that end here
 	for _, r := range rows {
 		id := ID(r.Exchange)
+		if over[id] {
+			continue
+		}
 		if c := m.calls[id]; c != nil {
-			if c.recoverPart(r); r.Attempt == c.attempt {
-				inChunks, err := m.recoverMap(s, &r, answerOwner(id), &c.inbound)
-				if err != nil {
-					return fmt.Errorf("recover exchange %s: %w", id, err)
-				}
-				if !inChunks {
-					c.size += r.Size
-				}
+			if err := m.recoverAnswer(s, c, &r); err != nil {
+				m.cfg.Log.Error().Stringer("exchange", id).Err(err).Msg("a stored part of the answer cannot be used")
+				over[id] = true
+				m.giveUpOn(s, c, Problemf(CodeInternal, "a stored part of the answer cannot be used: %v", err))
 			}
 			continue
 		}
@@ -175,11 +175,13 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 			m.jobs[id] = j
 		}
 		j.parcel().add(r.Offset, r.Size)
+		j.body.newest = later(j.body.newest, r.Received)
 		inChunks, err := m.recoverMap(s, &r, requestOwner(id), j.body)
 		if err != nil {
-			return fmt.Errorf("recover exchange %s: %w", id, err)
-		}
-		if !inChunks {
+			m.cfg.Log.Error().Stringer("exchange", id).Err(err).Msg("a stored part of the request's body cannot be used")
+			over[id] = true
+			m.unusable(s, j, Problemf(CodeInternal, "a stored part of the request's body cannot be used: %v", err))
+		} else if !inChunks {
 			j.held += r.Size + partCost
 		}
 	}
@@ -189,32 +191,42 @@ func (m *Manager) recoverParts(ctx context.Context, s *node.Step) error {
 	return nil
 }
 
-// recoverPart notes one stored message of an answer.
-func (c *call) recoverPart(r store.In) {
+// recoverAnswer notes one stored message of an answer.
+func (m *Manager) recoverAnswer(s *node.Step, c *call, r *store.In) error {
+	if err := c.recoverPart(r); err != nil || r.Attempt != c.attempt {
+		return err
+	}
+	inChunks, err := m.recoverMap(s, r, answerOwner(c.id), &c.inbound)
+	if err == nil && !inChunks {
+		c.size += r.Size
+	}
+	return err
+}
+
+func (c *call) recoverPart(r *store.In) (err error) {
 	if r.Attempt < c.attempt {
-		return
+		return nil
 	}
 	if r.Attempt > c.attempt {
 		c.attempt, c.head, c.broken, c.inbound, c.total = r.Attempt, nil, nil, inbound{}, -1
 	}
 	switch r.Kind {
 	case frame.KindRes:
-		if d, err := decode[resData](r.Data); err == nil {
-			c.head, c.inline = d, r.Size
-			if !d.More {
+		if c.head, err = decode[resData](r.Data); err == nil {
+			if c.inline = r.Size; !c.head.More {
 				c.total = r.Size
 			}
 		}
 	case frame.KindBody:
-		if d, err := decode[bodyData](r.Data); err == nil && d.Total != nil {
+		var d *bodyData
+		if d, err = decode[bodyData](r.Data); err == nil && d.Total != nil {
 			c.total = *d.Total
 		}
 	case frame.KindAbort:
-		if d, err := decode[abortData](r.Data); err == nil {
-			c.broken = d
-		}
+		c.broken, err = decode[abortData](r.Data)
 	}
 	c.add(r.Offset, r.Size)
+	return err
 }
 
 // resume decides about every job that an earlier run left, and ends the calls whose last chunk it had stored without

@@ -106,7 +106,8 @@ func setBackWhileTheAnswerWaits(t *testing.T, method string, acked bool) {
 }
 
 // The callers' side is set back in the middle of an answer, to a copy that does not know that its request has come: what of
-// the answer it had and said so does not come again. So a GET is made again, a POST ends uncertain.
+// the answer it had and said so does not come again. So a GET is made again, whether or not the first answer ever ends; a POST ends
+// uncertain.
 func TestSetBackInTheMiddleOfAStream(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		t.Run(method, func(t *testing.T) {
@@ -143,10 +144,12 @@ func TestSetBackInTheMiddleOfAStream(t *testing.T) {
 			a.db = older
 			a.start()
 			call(t, a, request(b, "HEAD", "/later", nil))
-			if _, err := pw.Write([]byte("end")); err != nil {
-				t.Fatal(err)
+			if method == "POST" {
+				if _, err := pw.Write([]byte("end")); err != nil {
+					t.Fatal(err)
+				}
+				pw.Close()
 			}
-			pw.Close()
 			got, err := outcome(t, a, id)
 			if method == "POST" {
 				if problemCode(err) != exchange.CodeUncertain || up.count("/x") != 1 {

@@ -146,9 +146,10 @@ type Core struct {
 	writing  map[identity.ID]bool
 	writeErr map[identity.ID]error // why writing fails
 	loading  map[identity.ID]bool
-	pruned   map[identity.ID]uint64 // records of files below are deleted
-	signed   map[identity.ID]bool   // peers with whom files are signed and not encrypted
-	lazyAt   time.Time              // when a change that nobody waits for is committed at the latest
+	loadAt   map[identity.ID]time.Time // when a read of the outbox that failed is made again
+	pruned   map[identity.ID]uint64    // records of files below are deleted
+	signed   map[identity.ID]bool      // peers with whom files are signed and not encrypted
+	lazyAt   time.Time                 // when a change that nobody waits for is committed at the latest
 	out      Effects
 	poison   []poisoned
 	// Panics is told of every panic of the handler, for the log.
@@ -175,6 +176,8 @@ const (
 	lazyCommit = 200 * time.Millisecond
 	// commitRetry is how long after a failed commit it is tried again.
 	commitRetry = time.Second
+	// loadRetry is how long after a read of the outbox that failed it is made again.
+	loadRetry = time.Second
 	// maxTries is after how many failed tries a message is set aside.
 	maxTries = 3
 	// poisonRetry is the pause before a message that panicked is handled again.
@@ -187,7 +190,7 @@ const (
 func NewCore(self identity.ID, links map[identity.ID]*link.Link, order []identity.ID, limits Limits) *Core {
 	return &Core{self: self, links: links, order: order, limits: limits,
 		bulk:    map[identity.ID]*bulkLink{},
-		writing: map[identity.ID]bool{}, writeErr: map[identity.ID]error{}, loading: map[identity.ID]bool{},
+		writing: map[identity.ID]bool{}, writeErr: map[identity.ID]error{}, loading: map[identity.ID]bool{}, loadAt: map[identity.ID]time.Time{},
 		pruned: map[identity.ID]uint64{}, signed: map[identity.ID]bool{}}
 }
 
@@ -314,12 +317,14 @@ func (c *Core) Looked(now time.Time, peer identity.ID, files []pipe.Entry, err e
 	c.drain(now, peer, l)
 }
 
-// Loaded answers one of Effects.Loads; on an error the rows are asked for again.
-func (c *Core) Loaded(q Load, rows []store.Out, err error) {
+// Loaded answers one of Effects.Loads; on an error the rows are asked for again, after a pause.
+func (c *Core) Loaded(now time.Time, q Load, rows []store.Out, err error) {
 	c.loading[q.Peer] = false
 	if err != nil {
+		c.loadAt[q.Peer] = now.Add(loadRetry)
 		return
 	}
+	delete(c.loadAt, q.Peer)
 	c.links[q.Peer].Load(Items(rows, q.UpTo), q.Query, q.UpTo)
 }
 
@@ -360,7 +365,7 @@ func (c *Core) Take(now time.Time) Effects {
 		if l.Look(now) {
 			c.out.Looks = append(c.out.Looks, p)
 		}
-		if q := l.NeedLoad(); q.N > 0 && !c.loading[p] {
+		if q := l.NeedLoad(); q.N > 0 && !c.loading[p] && !now.Before(c.loadAt[p]) {
 			c.loading[p] = true
 			c.out.Loads = append(c.out.Loads, Load{Peer: p, Query: q, UpTo: l.CommittedID()})
 		}
@@ -381,6 +386,9 @@ func (c *Core) Deadline(now time.Time) time.Time {
 	}
 	for _, p := range c.order {
 		sooner(c.links[p].Deadline(now))
+		if !c.loading[p] && c.links[p].NeedLoad().N > 0 {
+			sooner(c.loadAt[p])
+		}
 		if b := c.bulk[p]; b != nil {
 			sooner(b.p.Deadline())
 		}

@@ -303,7 +303,7 @@ func (n *Node) carryOut(ctx context.Context, e Effects) {
 			if err != nil && ctx.Err() == nil {
 				n.reader.quiet.trouble(n.opt.Log.Error, time.Now(), "", "cannot read the outbox; trying again", err)
 			}
-			n.tell(ctx, func(time.Time) { n.core.Loaded(l, rows, err) })
+			n.tell(ctx, func(now time.Time) { n.core.Loaded(now, l, rows, err) })
 		})
 	}
 	if len(e.Remove)+len(e.Consume) > 0 {
