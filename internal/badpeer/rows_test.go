@@ -426,6 +426,11 @@ func packs() []row {
 			m.say(m.msg("have", `{"seq":1,"miss":[5,4,3]}`, nil), m.msg("have", `{"seq":1,"miss":[-1]}`, nil), m.msg("want", `{"exchange":"x","names":[]}`, nil), m.msg("probe", `{"seq":-1}`, nil))
 			m.alive()
 		}, come: mild, told: junk},
+		{what: "packs with numbers that no file has", do: func(m *mallory) {
+			m.say(m.shared(frame.MaxSeq+1, part{newID(), m.recs(2, 100)}), m.shared(1<<63, part{newID(), m.recs(2, 100)}), m.msg("have", `{"seq":18446744073709551615}`, nil),
+				m.msg("probe", `{"seq":18446744073709551615}`, nil))
+			m.alive()
+		}, come: mild, told: junk},
 	}
 }
 
@@ -461,6 +466,7 @@ func requests() []row {
 		asks("hosts that are none: not passed on", mild, "", map[string]any{"host": "a\r\nX: y"}, map[string]any{"host": "a b"}, map[string]any{"host": "u@h"}),
 		asks("times that cannot be", "200, deadline-passed", "", map[string]any{"at": 1 << 60, "ttl": 1}, map[string]any{"at": -1 << 60, "ttl": 1 << 60}, map[string]any{"at": 0, "ttl": 1}),
 		asks("attempts and lengths that cannot be", "200, body-too-large", "", map[string]any{"attempt": 1 << 40}, map[string]any{"length": 1 << 40}, map[string]any{"win": -1 << 50}),
+		asks("epochs that cannot be (`oep`)", "internal", junk, map[string]any{"oep": uint64(1) << 63}, map[string]any{"oep": uint64(frame.MaxEpoch)}),
 		{what: "data that is not that of its kind", do: func(m *mallory) {
 			m.say(m.msg("req", `{"exchange":"`+newID()+`","admin":true}`, nil), m.msg("req", `{"exchange":"`+newID()+`","method":5}`, nil), m.msg("win", `{"exchange":1}`, nil),
 				m.msg("stage", `{}`, nil), m.msg("cancel", `{"x":1}`, nil), m.msg("abort", `{"exchange":"zz"}`, nil), m.msg("res", `{"status":"x"}`, nil))

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/hoft/hoft/pkg/chunk"
+	"github.com/hoft/hoft/pkg/frame"
 )
 
 // The data of each kind of message (docs/protocol.md "Packs and chunks").
@@ -83,7 +84,20 @@ func Decode[T any](data []byte) (*T, error) {
 	return &v, nil
 }
 
+// checkSeq refuses what is no file's number: the store could not even hold it.
+func checkSeq(seq uint64) error {
+	if seq > frame.MaxSeq {
+		return errors.New("no file has this number")
+	}
+	return nil
+}
+
+func (d *ProbeData) check() error { return checkSeq(d.Seq) }
+
 func (d *PackData) check() error {
+	if err := checkSeq(d.Seq); err != nil {
+		return err
+	}
 	if len(d.Also) >= maxRuns {
 		return fmt.Errorf("a pack has records of 1 to %d exchanges", maxRuns)
 	}
@@ -126,6 +140,9 @@ func (d *PackData) all() (recs []chunk.Record, runs []Run) {
 }
 
 func (d *HaveData) check() error {
+	if err := checkSeq(d.Seq); err != nil {
+		return err
+	}
 	var told [maxRecords]bool
 	for _, places := range [][]int{d.Miss, d.Unwanted} {
 		last := -1

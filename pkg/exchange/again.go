@@ -17,7 +17,10 @@ import (
 
 const maxOffset = 1 << 50
 
-var errOffset = errors.New("offset out of range")
+var (
+	errOffset = errors.New("offset out of range")
+	errEpoch  = errors.New("epoch out of range")
+)
 
 // rows reads what the outbox keeps of a call. The read is of committed rows and takes microseconds;
 // it happens only when a peer lost its state.

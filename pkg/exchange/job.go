@@ -106,6 +106,9 @@ func (m *Manager) askOf(r *reqData) ask {
 // onReq takes a request: admitted and complete, its intent is made durable with its receipt.
 func (m *Manager) onReq(s *node.Step, d *node.Delivery) (*node.Keep, error) {
 	r, err := decode[reqData](d.Data)
+	if err == nil && r.Oep >= frame.MaxEpoch {
+		err = errEpoch
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,11 @@ func (c *Core) try(s *Step, d *Delivery) (keep *Keep, ok bool) {
 			}
 		}
 	}()
-	return c.handler.Deliver(s, d), true
+	keep = c.handler.Deliver(s, d)
+	if err := s.batch.Check(); err != nil { // it would fail every commit from now on, whosever
+		panic(err)
+	}
+	return keep, true
 }
 
 func inRow(d *Delivery, k Keep, state store.InState) store.In {

@@ -132,3 +132,31 @@ func TestTriesAreCountedBeforeTheyBegin(t *testing.T) {
 		}
 	}
 }
+
+// unstorable is a handler that believes whatever number a message tells.
+type unstorable struct{ stumbling }
+
+func (h *unstorable) Deliver(s *Step, d *Delivery) *Keep {
+	if d.ID == 1 {
+		s.Store().PutExchange(store.Exchange{ID: [16]byte{1}, Oep: 1 << 63})
+	}
+	return h.stumbling.Deliver(s, d)
+}
+
+// A message whose changes no store can hold is set aside as one that panics: its commit would fail for ever, with all that
+// comes after it.
+func TestMessageThatCannotBeStoredIsSetAside(t *testing.T) {
+	h := &unstorable{}
+	b := newBench(t, store.NewMem(), h)
+	b.message(1, `{}`)
+	b.work()
+	b.pass(time.Minute)
+	if h.poisoned != 1 || !b.core.StoreFailing().IsZero() {
+		t.Fatalf("set aside %d; commits fail since %v", h.poisoned, b.core.StoreFailing())
+	}
+	b.message(2, `{}`)
+	b.work()
+	if !slices.Equal(h.ids, []uint64{1, 1, 1, 2}) {
+		t.Errorf("handled %v", h.ids)
+	}
+}

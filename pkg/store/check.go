@@ -8,9 +8,9 @@ import (
 	"github.com/hoft/hoft/pkg/frame"
 )
 
-// check refuses what a column cannot hold, before anything is applied: so a batch of one caller
-// never fails the group it is committed with.
-func (b *Batch) check() error {
+// Check refuses what a column cannot hold. Commit does so before anything is applied, so a batch of one caller never fails
+// the group it is committed with; who must not fail then asks before.
+func (b *Batch) Check() error {
 	for _, o := range b.ops {
 		if err := checkOp(o); err != nil {
 			return err

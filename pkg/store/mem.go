@@ -145,7 +145,7 @@ func (m *Mem) Commit(ctx context.Context, b *Batch) error {
 
 // Apply is Commit without a context: all of the batch or, with an error, nothing.
 func (m *Mem) Apply(b *Batch) error {
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		return err
 	}
 	m.mu.Lock()

@@ -51,7 +51,7 @@ func (w *writer) submit(ctx context.Context, b *Batch) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("store: not committed: %w", err)
 	}
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		return err
 	}
 	return w.wait(ctx, &request{b: b, done: make(chan error, 1)})
