@@ -2,6 +2,7 @@ package pipe
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -48,7 +49,9 @@ func TestNoSpace(t *testing.T) {
 	d := openInner(t)
 	// A reading of the near future stays fresh for the whole test: 1000 MiB in all, so 100 MiB are kept free.
 	full := func(free uint64) {
-		d.space.read, d.space.free, d.space.total, d.space.known = time.Now(), free, 1000<<20, true
+		d.space.read, d.space.known = time.Now(), true
+		d.space.free.Store(free)
+		d.space.total.Store(1000 << 20)
 	}
 	admit := func(size int64) error {
 		f, err := d.outbox[siteB].get(true)
@@ -75,8 +78,35 @@ func TestNoSpace(t *testing.T) {
 	if err := admit(1); err != nil && !errors.Is(err, ErrNoSpace) {
 		t.Fatal(err)
 	}
-	if d.space.total == 1000<<20 {
+	if d.space.total.Load() == 1000<<20 {
 		t.Fatal("a stale reading was used")
+	}
+}
+
+// TestStatsOfAShareThatHangs: what an operator asks for must not hang with it.
+func TestStatsOfAShareThatHangs(t *testing.T) {
+	asked, hangs := make(chan struct{}), make(chan struct{})
+	real := FreeSpace
+	t.Cleanup(func() { FreeSpace = real })
+	FreeSpace = func(*os.File) (free, total uint64, ok bool) {
+		close(asked)
+		<-hangs
+		return 5, 7, true
+	}
+	d := openInner(t)
+	scanned := make(chan struct{})
+	go func() {
+		defer close(scanned)
+		_, _ = d.Scan(time.Now())
+	}()
+	<-asked
+	if st := d.Stats(); st.TotalBytes != 0 {
+		t.Errorf("%+v", st)
+	}
+	close(hangs)
+	<-scanned
+	if st := d.Stats(); st.FreeBytes != 5 || st.TotalBytes != 7 {
+		t.Errorf("%+v", st)
 	}
 }
 

@@ -3,6 +3,7 @@ package pipe
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,17 +26,20 @@ var FreeSpace = freeSpace
 
 // spaceGuard keeps the outbox's file system from being filled up.
 type spaceGuard struct {
-	mu          sync.Mutex
-	read        time.Time
-	free, total uint64
-	known       bool
+	mu    sync.Mutex // held while the file system is asked, which may hang
+	read  time.Time
+	known bool
+
+	free, total atomic.Uint64
 }
 
 // refresh reads the free space of f's file system unless the last reading is fresh. Called with the lock held.
 func (g *spaceGuard) refresh(f *folder) {
 	if now := time.Now(); now.Sub(g.read) >= spaceFresh || now.Before(g.read) {
-		g.free, g.total, g.known = FreeSpace(f.self)
-		g.read = now
+		free, total, known := FreeSpace(f.self)
+		g.free.Store(free)
+		g.total.Store(total)
+		g.known, g.read = known, now
 	}
 }
 
@@ -46,12 +50,8 @@ func (g *spaceGuard) note(f *folder) {
 	g.refresh(f)
 }
 
-// last gives the last reading, zeros when there is none.
-func (g *spaceGuard) last() (free, total uint64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.free, g.total
-}
+// last gives the last reading, zeros when there is none. It waits for nothing.
+func (g *spaceGuard) last() (free, total uint64) { return g.free.Load(), g.total.Load() }
 
 // admit says whether a file of size bytes may be written in f: ErrNoSpace if not.
 func (g *spaceGuard) admit(f *folder, size int64) error {
@@ -61,13 +61,14 @@ func (g *spaceGuard) admit(f *folder, size int64) error {
 	if !g.known {
 		return nil
 	}
-	reserve := min(g.total/spaceShare, spaceFloor)
+	free, total := g.last()
+	reserve := min(total/spaceShare, spaceFloor)
 	if size <= spaceSmall {
 		reserve /= 2
 	}
-	if g.free < reserve+uint64(size) {
-		return fmt.Errorf("%w: %d MiB of %d MiB free, %d MiB kept free for others", ErrNoSpace, g.free>>20, g.total>>20, reserve>>20)
+	if free < reserve+uint64(size) {
+		return fmt.Errorf("%w: %d MiB of %d MiB free, %d MiB kept free for others", ErrNoSpace, free>>20, total>>20, reserve>>20)
 	}
-	g.free -= uint64(size)
+	g.free.Store(free - uint64(size))
 	return nil
 }
