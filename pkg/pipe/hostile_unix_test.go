@@ -86,6 +86,27 @@ func TestExchangedAfterScan(t *testing.T) {
 	}
 }
 
+// TestRemovalFromAFolderThatIsAway has a handled file removed later, when the inbox can be reached again.
+func TestRemovalFromAFolderThatIsAway(t *testing.T) {
+	o := options(t)
+	d := openDir(t, o)
+	must(t, os.WriteFile(inboxFile(o, 1), []byte("x"), 0o600))
+	scan(t, d, pipetest.T0, 1)
+	f := scan(t, d, pipetest.T0.Add(time.Hour), 1)[0]
+	sub := filepath.Dir(inboxFile(o, 1))
+	must(t, os.Rename(sub, sub+".away"))
+	must(t, os.WriteFile(sub, nil, 0o600)) // no folder, and not nothing either
+	if err := d.Remove(f); err == nil {
+		t.Fatal("removed from no folder")
+	}
+	must(t, os.Remove(sub))
+	must(t, os.Rename(sub+".away", sub))
+	scan(t, d, pipetest.T0.Add(2*time.Hour), 0)
+	if _, err := os.Lstat(inboxFile(o, 1)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the handled file stays: %v", err)
+	}
+}
+
 // TestLinkedSubfolder puts links in the place of the subfolders.
 func TestLinkedSubfolder(t *testing.T) {
 	o := options(t)

@@ -78,15 +78,14 @@ func (d *Dir) look(s *survey, f *folder, base string, n frame.Name) {
 }
 
 // Read gives the whole content as it is now, which may be more than the scan saw. The slice is the caller's.
-// Errors: ErrGone, ErrNotRegular, ErrTooLarge; after any other the file is reported again by a later scan.
+// Errors: ErrGone, ErrChanged, ErrNotRegular, ErrTooLarge and others; after any a later scan reports the file again if it is
+// (back) where it was: one that was moved away and back looks as before.
 func (d *Dir) Read(file File) ([]byte, error) {
 	data, err := d.read(file)
 	if err == nil {
 		return data, nil
 	}
-	if !errors.Is(err, ErrGone) && !errors.Is(err, ErrNotRegular) && !errors.Is(err, ErrTooLarge) {
-		d.Again(file)
-	}
+	d.Again(file)
 	return nil, wrap("read", file.Name.String(), err)
 }
 
@@ -159,6 +158,7 @@ func (d *Dir) Remove(file File) error {
 		return nil
 	}
 	if err != nil {
+		d.track.stuck(file)
 		return d.folderError("open", d.inbox, err)
 	}
 	if err := d.drop(f, file); err != nil {
@@ -182,8 +182,7 @@ func (d *Dir) drop(f *folder, file File) error {
 		d.track.removed(file)
 		return nil
 	}
-	_, settle := d.track.clock()
-	d.track.set(file, stateDropping, settle)
+	d.track.stuck(file)
 	return err
 }
 

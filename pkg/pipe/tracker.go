@@ -340,6 +340,12 @@ func (t *tracker) entry(n frame.Name) *entry {
 	return nil
 }
 
+// stuck has a removal that failed tried again after the settle time.
+func (t *tracker) stuck(f File) {
+	_, settle := t.clock()
+	t.set(f, stateDropping, settle)
+}
+
 // pendingRemoval gives the file that a failed removal was about.
 func (t *tracker) pendingRemoval(n frame.Name) (File, bool) {
 	t.mu.Lock()
