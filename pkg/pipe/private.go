@@ -72,6 +72,9 @@ func (d *Dir) link(n frame.Name, size int64, path string) error {
 	if err := linkNew(path, dst, d.o.base(n)); err != nil {
 		return err
 	}
+	if err := d.syncName(dst, d.o.base(n)); err != nil {
+		return err
+	}
 	d.own.add(n.Recipient, 1)
 	d.pace.busy()
 	return nil

@@ -103,10 +103,15 @@ func (d *Dir) publishIn(ctx context.Context, target *place, n frame.Name, size i
 		_ = src.root.Remove(part)
 		return err
 	}
+	return d.syncName(dst, base)
+}
+
+// syncName has the name of a file that was just published survive a power cut, with Options.Fsync.
+func (d *Dir) syncName(dst *folder, base string) error {
 	if !d.o.Fsync {
 		return nil
 	}
-	err = syncFolder(dst.self)
+	err := syncFolder(dst.self)
 	if err != nil { // else nobody knew of the file, and a pack, which is written again by its name, could not be
 		_ = dst.root.Remove(base)
 	}
