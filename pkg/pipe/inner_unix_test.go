@@ -3,8 +3,10 @@
 package pipe
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +32,33 @@ func TestStickyProblem(t *testing.T) {
 		if err := stickyProblem(fi, c.euid); (err != nil) != c.bad {
 			t.Errorf("mode %v, user %d: %v", c.mode, c.euid, err)
 		}
+	}
+}
+
+// TestTakeOverWithoutRemoval: a file of the inbox whose name cannot be removed is not taken over, and leaves nothing.
+func TestTakeOverWithoutRemoval(t *testing.T) {
+	d := openInner(t)
+	f, err := d.inbox.get(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeNew(f.root, "file", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	root, to := f.root, filepath.Join(t.TempDir(), "to")
+	if f.root, err = os.OpenRoot(f.path); err != nil {
+		t.Fatal(err)
+	}
+	f.root.Close() // names are given by the other descriptor
+	if err := moveOut(f, "file", to); !errors.Is(err, ErrNoLink) {
+		t.Errorf("%v, want ErrNoLink", err)
+	}
+	f.root = root
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was left: %v", err)
+	}
+	if err := moveOut(f, "file", to); err != nil {
+		t.Errorf("again: %v", err)
 	}
 }
 

@@ -37,14 +37,15 @@ func moveOut(src *folder, from, path string) error {
 	if err != nil {
 		return err
 	}
-	var merr error
-	err = c.Control(func(fd uintptr) {
-		// First the new name, which overwrites nothing, then the old one goes.
-		if merr = unix.Linkat(int(fd), from, unix.AT_FDCWD, path, 0); merr == nil {
-			merr = unix.Unlinkat(int(fd), from, 0)
-		}
-	})
-	return errors.Join(err, nameError(merr))
+	// First the new name, which overwrites nothing, then the old one goes, if it has not gone by itself.
+	var lerr error
+	if err := errors.Join(c.Control(func(fd uintptr) { lerr = unix.Linkat(int(fd), from, unix.AT_FDCWD, path, 0) }), nameError(lerr)); err != nil {
+		return err
+	}
+	if err := src.root.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%w: %w", ErrNoLink, err), os.Remove(path))
+	}
+	return nil
 }
 
 // nameError tells where copying helps.
