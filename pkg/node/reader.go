@@ -113,7 +113,7 @@ func (r *Reader) File(now time.Time, f pipe.File, hand Hand) {
 	data, err := r.pipe.Read(f)
 	if err != nil {
 		delete(r.marks, f.Name)
-		if !errors.Is(err, pipe.ErrGone) {
+		if !errors.Is(err, pipe.ErrGone) && !errors.Is(err, pipe.ErrChanged) {
 			r.quiet.trouble(r.log.Warn, now, f.Name.String(), "cannot read a file of the inbox", err)
 		}
 		return

@@ -51,6 +51,18 @@ func (f folder) Read(path string) ([]byte, bool) {
 
 func (f folder) Remove(path string) bool { return os.Remove(f.at(path)) == nil }
 
+func (f folder) Aside(path string) (back func()) {
+	f.t.Helper()
+	aside := filepath.Join(f.t.TempDir(), "aside")
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	move(f.at(path), aside)
+	return func() { move(aside, f.at(path)) }
+}
+
 func (f folder) Paths() []string {
 	f.t.Helper()
 	var paths []string
@@ -98,6 +110,12 @@ type memShare struct{ *pipe.MemFolder }
 
 func (m memShare) Write(path string, data []byte)  { m.WriteFile(path, data) }
 func (m memShare) Read(path string) ([]byte, bool) { return m.ReadFile(path) }
+
+func (m memShare) Aside(path string) (back func()) {
+	data, _ := m.ReadFile(path)
+	m.Remove(path)
+	return func() { m.WriteFile(path, data) }
+}
 
 type mems struct{}
 

@@ -95,8 +95,12 @@ func (f *folder) openRegular(name string) (*os.File, int64, error) {
 		return nil, 0, readError(seen, err)
 	}
 	fi, err := open.Stat()
-	if err == nil && (!fi.Mode().IsRegular() || !os.SameFile(seen, fi)) {
+	switch {
+	case err != nil:
+	case !fi.Mode().IsRegular():
 		err = ErrNotRegular
+	case !os.SameFile(seen, fi):
+		err = ErrChanged
 	}
 	if err != nil {
 		open.Close()

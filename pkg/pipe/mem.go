@@ -312,9 +312,11 @@ func (m *Mem) Read(file File) ([]byte, error) {
 	}
 	data, ok := m.in.ReadFile(m.path(file.Name))
 	if !ok {
+		m.Again(file)
 		return nil, wrap("read", file.Name.String(), ErrGone)
 	}
 	if int64(len(data)) > m.o.limit(file.Name.Ext) {
+		m.Again(file)
 		return nil, wrap("read", file.Name.String(), ErrTooLarge)
 	}
 	return data, nil

@@ -118,16 +118,13 @@ func (d *Dir) syncName(dst *folder, base string) error {
 	return err
 }
 
-// Open opens a file of the inbox for reading piece by piece. Errors: ErrGone, ErrNotRegular, ErrTooLarge; after any
-// other the file is reported again by a later scan.
+// Open opens a file of the inbox for reading piece by piece. Errors as of Read.
 func (d *Dir) Open(file File) (Content, error) {
 	c, err := d.open(file)
 	if err == nil {
 		return c, nil
 	}
-	if !errors.Is(err, ErrGone) && !errors.Is(err, ErrNotRegular) && !errors.Is(err, ErrTooLarge) {
-		d.Again(file)
-	}
+	d.Again(file)
 	return nil, wrap("open", file.Name.String(), err)
 }
 

@@ -53,6 +53,23 @@ func testGone(t *testing.T, r *rig) {
 	}
 }
 
+// testBack has a file away just when it is read: as it comes back it looks as before.
+func testBack(t *testing.T, r *rig) {
+	p := r.open(nil)
+	n := r.arrive(A, 1, "cut in half")
+	p.Pending(r.one(p, 0))
+	f := r.one(p, time.Hour)
+	back := r.in.Aside(Path(n))
+	_, err := p.Read(f)
+	r.is(err, pipe.ErrGone)
+	_, err = p.Open(f)
+	r.is(err, pipe.ErrGone)
+	back()
+	f = r.one(p, time.Hour)
+	r.read(p, f, "cut in half")
+	r.ok(p.Remove(f))
+}
+
 func testReappeared(t *testing.T, r *rig) {
 	p := r.open(nil)
 	for i := range 3 { // a mover that brings files back

@@ -46,7 +46,8 @@ type Share interface {
 	Write(path string, data []byte) // creates or rewrites in place
 	Read(path string) ([]byte, bool)
 	Remove(path string) bool
-	Paths() []string // of all files, sorted
+	Aside(path string) (back func()) // moves a file away, and back as it was
+	Paths() []string                 // of all files, sorted
 }
 
 // Opener opens the pipes under test on shares that it makes.
@@ -93,6 +94,7 @@ func Run(t *testing.T, o Opener) {
 		"done stays and is not reported":        testDone,
 		"remove leaves a changed file":          testRemoveChanged,
 		"vanished file":                         testGone,
+		"vanished file that comes back":         testBack,
 		"reappeared file":                       testReappeared,
 		"settle is learned":                     testSettleLearned,
 		"settle is capped":                      testSettleCap,
