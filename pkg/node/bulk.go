@@ -219,10 +219,11 @@ func (c *Core) PackFound(now time.Time, peer identity.ID, seq uint64, f PackFoun
 	case !ok && bulk.Dead(seq, epoch):
 		c.out.Consume = append(c.out.Consume, f.Token)
 	case !ok:
-		if old, known := b.strangers[seq]; known {
+		old, known := b.strangers[seq]
+		if known {
 			f.since = old.since
 		}
-		if len(b.strangers) < maxStrangers {
+		if known || len(b.strangers) < maxStrangers {
 			b.strangers[seq] = f
 		}
 	case b.reading[seq]:

@@ -46,6 +46,7 @@ func settle(c *Core, now time.Time) (out Effects) {
 		c.Flush()
 		e := c.Take(now)
 		out.Consume, out.Reads = append(out.Consume, e.Consume...), append(out.Reads, e.Reads...)
+		out.Remove = append(out.Remove, e.Remove...)
 		if c.inFlight != nil {
 			c.Committed(now, nil)
 		}
@@ -80,6 +81,20 @@ func TestOnlyAnnouncedPacksAreRead(t *testing.T) {
 	e = settle(c, now.Add(time.Second)) // the receipt is durable, then the file goes
 	if len(e.Consume) != 1 || e.Consume[0] != "early" {
 		t.Fatalf("after the commit: %+v", e)
+	}
+	b := c.bulk[peer]
+	for seq := uint64(6000); len(b.strangers) < maxStrangers; seq++ {
+		b.strangers[seq] = PackFound{Token: "other", since: now.Add(time.Hour)}
+	}
+	c.PackFound(now, peer, 5008, PackFound{Size: 1020, Settled: true, Token: "stranger", since: now}) // no further one, but what is known of it
+	c.PackFound(now, peer, 5009, PackFound{Size: 1020, Token: "one too many", since: now})
+	if f := b.strangers[5008]; !f.Settled || len(b.strangers) != maxStrangers {
+		t.Fatalf("%d are remembered, and of one %+v", len(b.strangers), f)
+	}
+	for seq := range b.strangers {
+		if seq >= 6000 {
+			delete(b.strangers, seq)
+		}
 	}
 	now = now.Add(strangersKept + 2*time.Hour)
 	c.Tick(now)
