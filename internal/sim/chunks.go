@@ -223,7 +223,8 @@ func (p *proc) putPack(pw node.PackWrite) {
 		if w.healthy || !w.chance(w.plan.PutFail) {
 			damaged, err = node.PutPack(context.Background(), p.pipe, p.shelf, p.links, pw)
 		}
-		if errors.Is(err, pipe.ErrExists) && pw.Pack.Verify {
+		taken := errors.Is(err, pipe.ErrExists)
+		if taken && pw.Pack.Verify {
 			err = nil // written by an earlier run, which did not live to note it
 		}
 		w.trace.note(w, 'P', uint64(p.n), pw.Name.Seq, uint64(len(pw.Pack.Records)), uint64(len(damaged)))
@@ -235,6 +236,9 @@ func (p *proc) putPack(pw node.PackWrite) {
 			p.checkReadable(pw, data)
 			p.linked[pw.Name] = pw.Pack.Records
 			p.wrote(pw.Name, data)
+		}
+		if taken {
+			err = nil // as node.Node tells it
 		}
 		if w.crashNow(p) {
 			return // written, and not noted

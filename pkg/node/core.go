@@ -147,6 +147,8 @@ type Core struct {
 	writeErr map[identity.ID]error // why writing fails
 	loading  map[identity.ID]bool
 	loadAt   map[identity.ID]time.Time // when a read of the outbox that failed is made again
+	stuck    []frame.Name              // own files whose removal failed
+	stuckAt  time.Time                 // when it is tried again; zero: there are none
 	pruned   map[identity.ID]uint64    // records of files below are deleted
 	signed   map[identity.ID]bool      // peers with whom files are signed and not encrypted
 	lazyAt   time.Time                 // when a change that nobody waits for is committed at the latest
@@ -178,6 +180,8 @@ const (
 	commitRetry = time.Second
 	// loadRetry is how long after a read of the outbox that failed it is made again.
 	loadRetry = time.Second
+	// removeRetry is how long after a failed removal of an own file it is tried again.
+	removeRetry = 10 * time.Second
 	// maxTries is after how many failed tries a message is set aside.
 	maxTries = 3
 	// poisonRetry is the pause before a message that panicked is handled again.
@@ -302,6 +306,15 @@ func (c *Core) Removed(name frame.Name, gone bool) {
 	}
 }
 
+// NotRemoved tells that one of Effects.Remove failed: it is tried again after a pause. Somebody may have the file open, or
+// the folder may be away.
+func (c *Core) NotRemoved(now time.Time, name frame.Name) {
+	c.stuck = append(c.stuck, name)
+	if c.stuckAt.IsZero() {
+		c.stuckAt = now.Add(removeRetry)
+	}
+}
+
 // Looked answers one of Effects.Looks with the own files that lie in the outbox, or why they could not be listed.
 func (c *Core) Looked(now time.Time, peer identity.ID, files []pipe.Entry, err error) {
 	l := c.links[peer]
@@ -338,6 +351,10 @@ func (c *Core) Tick(now time.Time) {
 	}
 	if at := c.handler.Deadline(); !at.IsZero() && !now.Before(at) {
 		c.Do(now, c.handler.Tick)
+	}
+	if !c.stuckAt.IsZero() && !now.Before(c.stuckAt) {
+		c.out.Remove = append(c.out.Remove, c.stuck...)
+		c.stuck, c.stuckAt = nil, time.Time{}
 	}
 	due := c.poison
 	c.poison = nil
@@ -396,6 +413,7 @@ func (c *Core) Deadline(now time.Time) time.Time {
 	sooner(c.handler.Deadline())
 	sooner(c.lazyAt)
 	sooner(c.retryAt)
+	sooner(c.stuckAt)
 	for _, p := range c.poison {
 		sooner(p.at)
 	}

@@ -40,8 +40,10 @@ const readsAtOnce = 2
 // writePack puts a pack into the pipe.
 func (n *Node) writePack(ctx context.Context, w PackWrite) {
 	damaged, err := PutPack(ctx, n.opt.Pipe, n.opt.Chunks, n.opt.Links, w)
-	if errors.Is(err, pipe.ErrExists) && w.Pack.Verify {
-		err = nil // written by an earlier run, which did not live to note it
+	if errors.Is(err, pipe.ErrExists) {
+		// It was written: by an earlier run that did not live to note it, or where the write failed when the name was there
+		// already. Should another copy of this site have used the name, the peer tells what of the pack is not as announced.
+		err = nil
 	}
 	if err != nil && ctx.Err() == nil {
 		level := func() *zerolog.Event { return n.opt.Log.Error().Str("peer", n.peers[w.Peer].Name) }
@@ -92,7 +94,7 @@ func (n *Node) readPack(ctx context.Context, r PackRead) {
 	f := r.Found.Token.(pipe.File)
 	res, err := TakePack(ctx, n.opt.Pipe, n.opt.Chunks, n.opt.Links, f, r)
 	switch {
-	case errors.Is(err, pipe.ErrGone), errors.Is(err, pipe.ErrNotRegular):
+	case errors.Is(err, pipe.ErrGone), errors.Is(err, pipe.ErrChanged), errors.Is(err, pipe.ErrNotRegular):
 		res = PackResult{Vanished: true}
 	case err != nil:
 		if ctx.Err() == nil {

@@ -58,20 +58,26 @@ func (n *Node) sealFrame(dst []byte, w Write) ([]byte, error) {
 // clean removes own files that are not needed any more, and inbox files whose effects are durable.
 func (n *Node) clean(ctx context.Context, own []frame.Name, consumed []any) {
 	was := make([]bool, len(own))
-	removed := own[:0]
+	var removed, stuck []frame.Name
 	for _, name := range own {
 		there, err := n.opt.Pipe.RemoveOwn(name)
-		if err != nil {
-			n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), name.String(), "cannot remove an own file from the outbox", err)
+		if err == nil {
+			was[len(removed)] = there
+			removed = append(removed, name)
 			continue
 		}
-		was[len(removed)] = there
-		removed = append(removed, name)
+		n.reader.quiet.trouble(n.opt.Log.Warn, time.Now(), name.String(), "cannot remove an own file from the outbox; trying again", err)
+		if !errors.Is(err, pipe.ErrNotRegular) { // which is none of ours
+			stuck = append(stuck, name)
+		}
 	}
-	if len(removed) > 0 {
-		n.tell(ctx, func(time.Time) {
+	if len(removed)+len(stuck) > 0 {
+		n.tell(ctx, func(now time.Time) {
 			for i, name := range removed {
 				n.core.Removed(name, !was[i])
+			}
+			for _, name := range stuck {
+				n.core.NotRemoved(now, name)
 			}
 		})
 	}
