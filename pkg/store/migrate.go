@@ -54,11 +54,19 @@ func asRefusal(err error) error {
 	case hasCode(err, sqlite3.SQLITE_NOTADB):
 		return fmt.Errorf("%w (%w): point state_dir at another folder, or move the file away", ErrForeign, err)
 	case hasCode(err, sqlite3.SQLITE_CORRUPT):
-		return fmt.Errorf("%w (%w): put back a copy, or move hoft.db and its companions away; what was under way then ends as uncertain", ErrUnusable, err)
+		return asDamage(err)
 	case hasCode(err, sqlite3.SQLITE_READONLY), hasCode(err, sqlite3.SQLITE_CANTOPEN), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w (%w): the state folder and all files in it must belong to the user that hoft runs as", ErrUnusable, err)
 	}
 	return err
+}
+
+// asDamage says what to do about a database that turns out to be damaged, at the start or later.
+func asDamage(err error) error {
+	if !hasCode(err, sqlite3.SQLITE_CORRUPT) {
+		return err
+	}
+	return fmt.Errorf("%w (%w): put back a copy, or move hoft.db and its companions away; what was under way then ends as uncertain", ErrUnusable, err)
 }
 
 // migrations gives the texts in dir, in order: NNN_name.sql, from 001 without a gap.
@@ -116,11 +124,16 @@ func tooNew(version, known int) error {
 }
 
 // backup writes a copy of the database that is whole and on disk when it returns.
-func backup(s *session, to string) error {
+func backup(s *session, to string) (err error) {
 	tmp := to + ".part"
 	if err := os.Remove(tmp); err != nil && !os.IsNotExist(err) {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp) // the disk may be full
+		}
+	}()
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM INTO takes an empty file
 	if err != nil {
 		return err

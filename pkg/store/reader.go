@@ -42,7 +42,7 @@ func (r *reader) with(ctx context.Context, f func(*session) error) error {
 	select {
 	case s := <-r.free:
 		defer func() { r.free <- s }()
-		return f(s)
+		return asDamage(f(s))
 	case <-r.closed:
 		return ErrClosed
 	case <-ctx.Done():

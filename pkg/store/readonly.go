@@ -29,6 +29,9 @@ func openExisting(path string) (*reader, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
+	if err := logAlone(path); err != nil {
+		return nil, err
+	}
 	var params []string
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 		// No write-ahead log: nobody has the database open. Without this SQLite would make the log

@@ -84,6 +84,9 @@ func openLocked(dir string, opts Options) (*SQLite, error) {
 // ownFiles makes the database file if it is not there, and makes it and its companions private.
 // SQLite gives the companions that it makes itself the mode of the database.
 func ownFiles(path string) error {
+	if err := logAlone(path); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -97,6 +100,21 @@ func ownFiles(path string) error {
 		}
 	}
 	return nil
+}
+
+// logAlone refuses a write-ahead log whose database is empty or not there. SQLite would delete it, and with it commits that
+// are there again once somebody puts the database back.
+func logAlone(path string) error {
+	log, err := os.Stat(path + "-wal")
+	if err != nil || log.Size() == 0 {
+		return nil // what is the matter shows when it is opened
+	}
+	db, err := os.Stat(path)
+	if err == nil && db.Size() > 1 || err != nil && !errors.Is(err, fs.ErrNotExist) { // a byte is what SQLite makes of nothing
+		return nil
+	}
+	return fmt.Errorf("%w: it is not there, or empty, but its write-ahead log %s-wal holds %d bytes: put the database back beside it, or move both away; what was under way then ends as uncertain",
+		ErrUnusable, path, log.Size())
 }
 
 // prepareWriter brings a writer's connection and its database to the state that hoft works with.

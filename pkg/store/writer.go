@@ -199,7 +199,7 @@ func (w *writer) try(group []*request) (bad int, err error) {
 	if hasCode(err, sqlite3.SQLITE_FULL) {
 		err = fmt.Errorf("%w (%w)", ErrFull, err)
 	}
-	return bad, fmt.Errorf("store: commit: %w", err)
+	return bad, fmt.Errorf("store: commit: %w", asDamage(err))
 }
 
 func (w *writer) fill(group []*request) (bad int, err error) {
