@@ -29,6 +29,13 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 	var order []identity.ID
 	names := map[identity.ID]string{}
 	packs := map[identity.ID]*bulk.Peer{}
+	var stuck []frame.Name
+	remove := func(name frame.Name) {
+		if _, err := opt.Pipe.RemoveOwn(name); err != nil {
+			opt.Log.Warn().Err(err).Str("file", name.String()).Msg("cannot remove an own file from the outbox; trying again")
+			stuck = append(stuck, name)
+		}
+	}
 	for _, p := range opt.Peers {
 		own, err := opt.Pipe.ListOwn(p.ID)
 		if err != nil {
@@ -40,10 +47,8 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 				return nil, fmt.Errorf("load packs of %s: %w", p.Name, err)
 			}
 		}
-		if own, err = otherMode(opt, p, own); err != nil {
-			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
-		}
-		l, err := loadLink(ctx, opt, p, states[p.ID], own, known, now)
+		own = otherMode(p, own, remove)
+		l, err := loadLink(ctx, opt, p, states[p.ID], own, known, now, remove)
 		if err != nil {
 			return nil, fmt.Errorf("load link with %s: %w", p.Name, err)
 		}
@@ -63,6 +68,9 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 			c.SetSigned(p.ID)
 		}
 	}
+	for _, name := range stuck {
+		c.NotRemoved(now, name)
+	}
 	c.SetHandler(h)
 	var rerr error
 	c.Do(now, func(s *Step) { rerr = h.Recover(ctx, s) })
@@ -81,20 +89,22 @@ func LoadCore(ctx context.Context, opt Options, h Recoverer, now time.Time) (*Co
 
 // otherMode removes frames that were written before the link was set from encrypted to signed or back: the peer takes them no
 // more, and what they carried is sent again. It gives the other files.
-func otherMode(opt Options, p Peer, own []pipe.Entry) ([]pipe.Entry, error) {
+func otherMode(p Peer, own []pipe.Entry, remove func(frame.Name)) []pipe.Entry {
 	left := make([]pipe.Entry, 0, len(own))
 	for _, e := range own {
 		if !e.Name.Ext.Frame() || e.Name.Ext == frameExt(p.Signed) {
 			left = append(left, e)
-		} else if _, err := opt.Pipe.RemoveOwn(e.Name); err != nil {
-			return nil, err
+		} else {
+			remove(e.Name)
 		}
 	}
-	return left, nil
+	return left
 }
 
-// loadLink builds a link. own is what lies in the outbox; known are the packs among it that are accounted for.
-func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pipe.Entry, known map[uint64]bool, now time.Time) (*link.Link, error) {
+// loadLink builds a link. own is what lies in the outbox; known are the packs among it that are accounted for; remove takes a
+// file out of it, now or later.
+func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pipe.Entry, known map[uint64]bool, now time.Time,
+	remove func(frame.Name)) (*link.Link, error) {
 	cfg := opt.Link
 	cfg.Self, cfg.Peer, cfg.Rkt = opt.Self, p.ID, p.Sealer.Rkt
 	if p.Signed { // chunks of stored data are encrypted for good: they cannot travel so that they can be read
@@ -141,9 +151,7 @@ func loadLink(ctx context.Context, opt Options, p Peer, st link.State, own []pip
 	l.Looked(now, there)
 	for _, e := range own { // written by an earlier run that did not live to record it: its content is sent again
 		if !known[e.Name.Seq] {
-			if _, err := opt.Pipe.RemoveOwn(e.Name); err != nil {
-				return nil, err
-			}
+			remove(e.Name)
 		}
 	}
 	return l, nil

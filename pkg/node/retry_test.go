@@ -13,6 +13,7 @@ import (
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/pipe"
+	"github.com/hoft/hoft/pkg/store"
 )
 
 // brittle is a pipe some of whose files cannot be removed, and one of whose names is taken.
@@ -93,5 +94,36 @@ func TestPackWhoseNameIsTaken(t *testing.T) {
 	told(now)
 	if got := c.Bulk(peer).Rewrites(now.Add(time.Hour)); len(got) != 0 || c.WriteFailing(peer) != nil {
 		t.Errorf("to be written again: %v; %v", got, c.WriteFailing(peer))
+	}
+}
+
+// starting is a handler of a site that starts.
+type starting struct{ idle }
+
+func (starting) Recover(context.Context, *Step) error { return nil }
+
+type unsealed struct{ Sealer }
+
+func (unsealed) Rkt() string { return "" }
+
+func (p *brittle) ListOwn(peer identity.ID) (all []pipe.Entry, err error) {
+	for _, seq := range []uint64{1, 2} {
+		all = append(all, pipe.Entry{Name: frame.Name{Recipient: peer, Sender: here, Seq: seq, Ext: frame.ExtFrame}})
+	}
+	return all, nil
+}
+
+// A file of an earlier run that cannot be removed does not keep a site from starting.
+func TestStartWithAFileThatCannotBeRemoved(t *testing.T) {
+	p := &brittle{held: map[uint64]error{2: errors.New("sharing violation")}}
+	now := time.UnixMilli(1_763_800_000_000)
+	c, err := LoadCore(t.Context(), Options{Self: here, Peers: []Peer{{ID: there, Sealer: unsealed{}}}, Pipe: p, Store: store.NewMem(), Log: zerolog.Nop()}, starting{}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(removeRetry)
+	c.Tick(now)
+	if e := settle(c, now); len(e.Remove) != 1 || e.Remove[0].Seq != 2 {
+		t.Errorf("removed: %v", e.Remove)
 	}
 }
