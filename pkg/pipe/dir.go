@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"github.com/hoft/hoft/pkg/identity"
@@ -129,7 +130,29 @@ func (d *Dir) clearParts() error {
 			}
 		}
 	}
+	d.clearProbes()
 	return nil
+}
+
+// clearProbes removes what Check left in the inbox where it was ended in the middle. It is tried only: the folder may not be ours.
+func (d *Dir) clearProbes() {
+	f, err := d.inbox.get(false)
+	if err != nil {
+		return
+	}
+	own := "." + d.o.Self.String() + "--"
+	var stale []string
+	_, _ = f.list(func(name string) bool {
+		if d.o.ownPart(name) && strings.HasPrefix(name, own) {
+			stale = append(stale, name)
+		}
+		return true
+	})
+	for _, name := range stale {
+		if _, err := f.lstatRegular(name); err == nil {
+			_ = f.root.Remove(name)
+		}
+	}
 }
 
 // Close closes the folders. Call it when Run has returned and nothing else is under way.

@@ -119,7 +119,10 @@ func TestOwnPartsAreCleared(t *testing.T) {
 	a, b := pipetest.A.String(), pipetest.B.String()
 	peer := filepath.Join(o.Outbox, a)
 	stale := []string{filepath.Join(peer, "."+a+"--"+b+"--0123456789abcdef.part"), filepath.Join(o.TempDir, "."+a+"--"+b+"--00.part")}
+	mine := filepath.Dir(inboxFile(o, 1))
+	stale = append(stale, filepath.Join(mine, "."+b+"--"+b+"--0123456789abcdef.part")) // of a Check that did not end
 	kept := []string{
+		filepath.Join(mine, "."+b+"--"+a+"--0123456789abcdef.part"),                   // the mover's, in the name of a peer
 		filepath.Join(peer, "."+a+"--"+pipetest.C.String()+"--0123456789abcdef.part"), // another site's
 		filepath.Join(peer, a+"--"+b+"--0123456789abcdef.part"),                       // no leading dot
 		filepath.Join(peer, "."+a+"--"+b+"--0123456789abcdef.part.bak"),
