@@ -74,7 +74,7 @@ func (d *Dir) folderError(op string, p *place, err error) error {
 }
 
 // Check tries what hoft will do: create, rename, read and delete a file in each own folder (with Options.Keep
-// only listing the inbox), including a rename out of TempDir. The probe has a temporary name, which movers
+// only listing the inbox), including a rename out of TempDir, and with Options.Fsync a sync of the outbox. The probe has a temporary name, which movers
 // should pass over. The error is a *FolderError.
 func (d *Dir) Check() error {
 	for id, p := range d.outbox {
@@ -125,12 +125,19 @@ func (d *Dir) probe(p *place, recipient [16]byte, viaTemp bool) error {
 		_ = src.root.Remove(first)
 		return d.folderError("rename a file in", p, err)
 	}
+	var syncErr error
+	if viaTemp && d.o.Fsync {
+		syncErr = syncFolder(dst.self)
+	}
 	_, readErr := dst.root.ReadFile(second)
 	if err := dst.root.Remove(second); err != nil {
 		return d.folderError("delete a file in", p, err)
 	}
 	if readErr != nil {
 		return d.folderError("read a file in", p, readErr)
+	}
+	if syncErr != nil {
+		return d.folderError("sync", p, syncErr)
 	}
 	return nil
 }

@@ -37,7 +37,15 @@ func setMode(dir *os.File, fi fs.FileInfo, mode fs.FileMode) error {
 	return dir.Chmod(mode)
 }
 
-func syncFolder(dir *os.File) error { return dir.Sync() }
+// syncFolder syncs the names in a folder, where its file system has anything to sync (fsync(2): EINVAL if not, as that of
+// VirtualBox's shared folders).
+func syncFolder(dir *os.File) error {
+	err := dir.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
 
 // ownership tells owner, group and mode.
 func ownership(fi fs.FileInfo) string {

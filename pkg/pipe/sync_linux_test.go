@@ -29,6 +29,9 @@ func TestPutWithoutSync(t *testing.T) {
 	if err := d.Put(t.Context(), n, []byte("x")); !errors.Is(err, syscall.EBADF) {
 		t.Fatalf("put: %v", err)
 	}
+	if err := d.Check(); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("check: %v", err)
+	}
 	if files, err := d.ListOwn(n.Recipient); err != nil || len(files) != 0 {
 		t.Errorf("%v, %v", files, err)
 	}
@@ -36,5 +39,20 @@ func TestPutWithoutSync(t *testing.T) {
 	f.self = whole
 	if err := d.Put(t.Context(), n, []byte("x")); err != nil {
 		t.Errorf("again: %v", err)
+	}
+}
+
+// A file system without a sync of folders has nothing to sync there.
+func TestFolderThatKnowsNoSync(t *testing.T) {
+	dir, err := os.Open("/proc/self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := dir.Sync(); !errors.Is(err, syscall.EINVAL) {
+		t.Fatalf("sync: %v", err)
+	}
+	if err := syncFolder(dir); err != nil {
+		t.Error(err)
 	}
 }
