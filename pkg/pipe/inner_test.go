@@ -45,6 +45,37 @@ func TestPlainRename(t *testing.T) {
 	}
 }
 
+// TestRenameThatSeemedToFail tells one that was made from one that was not, and from a name that is taken.
+func TestRenameThatSeemedToFail(t *testing.T) {
+	d := openInner(t)
+	f, err := d.outbox[siteB].get(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string) {
+		if err := writeNew(f.root, name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if renamed(f, "part", f, "file") {
+		t.Error("neither name is there")
+	}
+	write("part")
+	if renamed(f, "part", f, "file") {
+		t.Error("not renamed")
+	}
+	write("file")
+	if renamed(f, "part", f, "file") {
+		t.Error("the name was taken before")
+	}
+	if err := f.root.Remove("part"); err != nil {
+		t.Fatal(err)
+	}
+	if !renamed(f, "part", f, "file") {
+		t.Error("it was renamed")
+	}
+}
+
 func TestNoSpace(t *testing.T) {
 	d := openInner(t)
 	// A reading of the near future stays fresh for the whole test: 1000 MiB in all, so 100 MiB are kept free.

@@ -99,11 +99,19 @@ func (d *Dir) publishIn(ctx context.Context, target *place, n frame.Name, size i
 		return err
 	}
 	base := d.o.base(n)
-	if err := renameNew(src, part, dst, base); err != nil {
+	if err := renameNew(src, part, dst, base); err != nil && !renamed(src, part, dst, base) {
 		_ = src.root.Remove(part)
 		return err
 	}
 	return d.syncName(dst, base)
+}
+
+// renamed says whether a rename that failed was made all the same: a network file system that lost the answer asks again, and
+// is told that there is no such file. The name would look as if a copy of this site had used it.
+func renamed(src *folder, part string, dst *folder, base string) bool {
+	_, gone := src.root.Lstat(part)
+	_, err := dst.lstatRegular(base)
+	return errors.Is(gone, fs.ErrNotExist) && err == nil
 }
 
 // syncName has the name of a file that was just published survive a power cut, with Options.Fsync.
