@@ -93,6 +93,7 @@ type host struct {
 	most     int64         // Config.MaxBytes
 	share    int64         // Config.Share
 	flight   exchange.Flight
+	limits   node.Limits
 	quota    bulk.Config                     // its ExchangeBytes and PeerBytes
 	wait     time.Duration                   // Config.FullPatience
 	ackDelay time.Duration                   // link.Config.AckDelay; 0: as usual
@@ -145,7 +146,7 @@ func (h *host) start() {
 		chunks, kept = h.chunks, h.chunks
 	}
 	h.n = node.New(node.Options{Self: h.self.ID(), Peers: []node.Peer{{ID: h.peer.ID, Name: h.peer.Name, Sealer: sealer, Signed: h.signed}}, Opener: opener,
-		Pipe: files, Store: h.db, Log: log, Link: link.Config{Caps: exchange.Caps(!h.bare), AckDelay: h.ackDelay}, Chunks: chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
+		Pipe: files, Store: h.db, Log: log, Limits: h.limits, Link: link.Config{Caps: exchange.Caps(!h.bare), AckDelay: h.ackDelay}, Chunks: chunks, Bulk: bulk.Config{PackBytes: h.pack, ExchangeBytes: h.quota.ExchangeBytes, PeerBytes: h.quota.PeerBytes}})
 	read := store.Reader(h.db)
 	if h.reads != nil {
 		read = h.reads(h.db)

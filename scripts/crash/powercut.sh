@@ -62,7 +62,7 @@ power_cut() {
     made=$((made + 1))
     rm -rf "$work/copy"
     cp -r "$work/image" "$work/copy"
-    [[ $(sqlite3 "$work/copy/hoft.db" 'PRAGMA integrity_check' 2>&1) == ok ]] ||
+    [[ -s $work/copy/hoft.db && $(sqlite3 "$work/copy/hoft.db" 'PRAGMA integrity_check' 2>&1) == ok ]] ||
       { damaged=$((damaged + 1)); cp -r "$work/image" "$work/damaged-$made"; }
   done
   if [[ -d $work/$s/chunks ]]; then mkdir -p "$work/image/chunks"; fi

@@ -8,7 +8,8 @@ whole() {
   rm -rf "$work/copy"
   mkdir "$work/copy"
   cp "$work/$1"/hoft.db* "$work/copy/"
-  [[ $(sqlite3 "$work/copy/hoft.db" 'PRAGMA integrity_check' 2>&1) == ok ]]
+  # Of a file that is not there SQLite would make a new one, which is whole.
+  [[ -s $work/copy/hoft.db && $(sqlite3 "$work/copy/hoft.db" 'PRAGMA integrity_check' 2>&1) == ok ]]
 }
 
 # posts, answered, executed_once print ids, sorted.
@@ -34,6 +35,7 @@ audit() {
   is "$what: accepted = answered + reported" "$accepted" \
     "$(state a "select count(*) from exchanges where side = 0 and state in ('succeeded', 'failed', 'uncertain')")"
   is "$what: whatever did not succeed has its reason" "$(state a "select count(*) from exchanges where state <> 'succeeded' and problem = ''")" 0
+  is "$what: calls were answered" "$(jq '.outcomes.right > 0' "$work/load.out")" true
   is "$what: no wrong answer" "$(jq .wrong "$work/load.out")" 0
   is "$what: every call has an outcome" "$(jq '[.outcomes[]] | add' "$work/load.out")" "$(jq .calls "$work/load.out")"
   is "$what: outcomes are the documented ones" \
