@@ -163,3 +163,36 @@ func TestBackOffHasJitterAndACap(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatARunHasWrittenIsNotDueForTheNext: what lies in the pipe when a site starts again is written again when its time comes, counted from
+// when it was written, and not at once, however often the site starts.
+func TestWhatARunHasWrittenIsNotDueForTheNext(t *testing.T) {
+	w := newWorldOf(t, 5, faults{least: time.Minute, commitDelay: time.Millisecond}, link.Config{})
+	s := w.sides[0]
+	for i := range 12 { // until round trips are known
+		s.accept(fmt.Sprintf("before%d", i))
+		w.settle(t)
+	}
+	s.write("slow")
+	again := uint64(0) // by all runs
+	for range 3 {
+		w.pass(time.Second)
+		again += s.l.Stats().Resent
+		s.crash()
+	}
+	w.until("acknowledged", s.holdsNothing)
+	if again += s.l.Stats().Resent; again != 0 {
+		t.Errorf("what was under way was written %d times more", again)
+	}
+	w.mute[0] = true
+	s.write("lost")
+	begun := w.now
+	w.pass(time.Minute)
+	s.crash()
+	w.mute[0] = false
+	w.until("written again", func() bool { return s.l.Stats().Resent > 0 })
+	srtt, variation, _ := s.l.RTT()
+	if took, due := w.now.Sub(begun), srtt+4*variation+time.Second; took > due || took < srtt {
+		t.Errorf("written again %v after it was lost, with a round trip of %v and its variation of %v", took, srtt, variation)
+	}
+}
