@@ -1,6 +1,7 @@
 package dataapi
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/hoft/hoft/pkg/chunk"
@@ -31,14 +32,22 @@ func FuzzIdentifier(f *testing.F) {
 	})
 }
 
-// FuzzRanges: ranges lie within the data.
+// FuzzRanges: ranges lie within the data, and of a query only what is known is taken, its numbers within their bounds.
 func FuzzRanges(f *testing.F) {
-	for _, seed := range []string{"bytes=0-1", "bytes=-5,7-", "bytes=9223372036854775807-", "bytes=-0", "bytes=,", "x"} {
+	for _, seed := range []string{"bytes=0-1", "bytes=-5,7-", "bytes=9223372036854775807-", "bytes=-0", "bytes=,", "x", "offset=1&length=2", "offset=9223372036854775808", "offset=1&offset=2", "%zz"} {
 		f.Add(seed, int64(100))
 	}
 	f.Fuzz(func(t *testing.T, field string, size int64) {
 		if size < 0 {
 			return
+		}
+		known := []string{"offset", "length"}
+		if p, problem := parseParams(field, known); problem == nil {
+			for name := range p {
+				if n, problem := p.number(name, 0); problem == nil && n < 0 || !slices.Contains(known, name) {
+					t.Fatalf("%q: %s is %d", field, name, n)
+				}
+			}
 		}
 		for _, x := range parseRanges(field, size) {
 			if x.off < 0 || x.len <= 0 || x.len > size-x.off {

@@ -76,6 +76,9 @@ func FuzzMessageData(f *testing.F) {
 		sameAgain[stageData](t, data)
 		sameAgain[winData](t, data)
 		_, _ = peekExchange(data)
+		if s := parseStages(data); s != parseStages(s.json()) {
+			t.Fatalf("%s: other stages when they were written again", data)
+		}
 	})
 }
 

@@ -31,12 +31,19 @@ func FuzzParseSite(f *testing.F) {
 	})
 }
 
-// FuzzParsePeer: as FuzzParseSite, and no private key is ever accepted.
+// FuzzParsePeer: as FuzzParseSite, and no private key is ever accepted. A pre-shared secret is refused, or is what was written.
 func FuzzParsePeer(f *testing.F) {
 	f.Add(golden(f, "public.jwks"))
 	f.Add(golden(f, "identity.jwks"))
 	f.Add([]byte(`{"hoft":1,"id":"0199d1c2-6f0e-7c41-9b0a-5d1f0c8e2a77","name":"a","keys":[{"kty":"EC"}]}`))
+	f.Add([]byte("hoft-psk-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"))
+	f.Add([]byte("hoft-psk-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if psk, err := ParsePSK(data, "f"); err != nil {
+			checkTyped(t, err)
+		} else if !bytes.HasPrefix(data, bytes.TrimSpace(psk.Encode())) {
+			t.Fatal("a secret is not what was written")
+		}
 		peer, err := ParsePeer(data, "f")
 		if err != nil {
 			checkTyped(t, err)
