@@ -69,5 +69,6 @@ trouble() {
   row "database $what" "$rounds backups restored" "$(counts)" "$((SECONDS - begun)) s"
 }
 
-for s in ${SITES:-b}; do trouble "$s"; done
+sites=${SITES:-${short:+b}}
+for s in ${sites:-b a}; do trouble "$s"; done
 finish
