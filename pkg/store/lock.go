@@ -25,11 +25,8 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: state folder %s: %w (hoft keys gen makes it)", dir, err)
 	}
-	err = lockFile(f)
-	if err == nil {
-		err = writePid(f)
-	}
-	if err == nil {
+	if err = lockFile(f); err == nil {
+		writePid(f)
 		return f, nil
 	}
 	holder := readPid(f)
@@ -40,12 +37,17 @@ func lockDir(dir string) (*os.File, error) {
 	return nil, fmt.Errorf("store: lock %s: %w", path, err)
 }
 
-func writePid(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
+// writePid tells others who holds the lock. What is there is written over, for a full disk may have no block again that was
+// given back; where there is no room at all, the lock holds as well without it.
+func writePid(f *os.File) {
+	text := strconv.Itoa(os.Getpid()) + "\n"
+	_, err := f.WriteAt([]byte(text), 0)
+	if err == nil {
+		err = f.Truncate(int64(len(text)))
 	}
-	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	return err
+	if err != nil {
+		_ = f.Truncate(0) // better nobody than somebody else
+	}
 }
 
 // readPid gives what the holder of the lock wrote.
