@@ -171,6 +171,18 @@ func TestSeedsThatFailedSending(t *testing.T) {
 	}
 }
 
+// failedStopping are seeds that showed one since sites are stopped in order.
+var failedStopping = []uint64{337905}
+
+func TestSeedsThatFailedStopping(t *testing.T) {
+	for _, seed := range failedStopping {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			check(t, Run(t, NewPlan(seed))) // as it is now
+		})
+	}
+}
+
 // failedAhead are seeds that showed one since answers are longer than their windows.
 var failedAhead = []uint64{800016, 810112, 322004, 324888, 325741, 326404, 326568, 327895}
 

@@ -81,6 +81,40 @@ func TestRestoredStateSwallowsNothing(t *testing.T) {
 	}
 }
 
+// An ack that the life which is lost had for another message of the same id comes before the new one is written: the new one was never
+// sent, so the ack is none of it.
+func TestAckOfWhatNoFileHad(t *testing.T) {
+	w := newWorld(t, 7, faults{commitDelay: time.Millisecond})
+	a, b := w.sides[0], w.sides[1]
+	a.accept("first")
+	b.accept("first")
+	w.settle(t)
+	backup := a.disk.clone()
+	a.accept("lost")
+	w.settle(t)
+	b.submit("late")
+	b.commitAll()
+	late := b.next()
+	before, _ := a.l.Epoch()
+	a.disk = backup
+	a.crash()
+	a.submit("new")
+	a.receive(late)
+	if after, _ := a.l.Epoch(); after <= before || a.l.Stats().BadAcks != 1 {
+		t.Errorf("epoch %d after %d, %+v", after, before, a.l.Stats())
+	}
+	w.settle(t)
+	came := 0
+	for k, n := range b.got {
+		if strings.HasSuffix(k, `{"text":"new"}`) {
+			came += n
+		}
+	}
+	if came != 1 {
+		t.Errorf("what the new life sent came %d times: %v", came, b.got)
+	}
+}
+
 // The same where nothing comes of the first runs on the older copy, and the next begins above all that the other side knows.
 func TestRestoredStateIsNoticedByLaterRuns(t *testing.T) {
 	for _, runs := range []int{1, 2, 5, 40} {

@@ -300,10 +300,32 @@ func (l *Link) askAck(now time.Time) {
 	}
 }
 
-// beyond says whether an ack names ids that this site never gave.
+// beyond says whether an ack names ids that this site never gave, or whose messages no file had yet.
 func (l *Link) beyond(a *frame.Ack) bool {
-	hi, _ := a.OOO.Max()
-	return max(a.Contig, hi) > l.st.LastID
+	if hi, _ := a.OOO.Max(); max(a.Contig, hi) > l.st.LastID {
+		return true
+	}
+	newly := l.newly(a)
+	newly.Remove(0, l.run.FirstID-1) // an earlier run may have written them
+	for id := range newly.All() {
+		if !l.MayBeWritten(id) && planted.Bug != planted.Rollback {
+			return true
+		}
+	}
+	return false
+}
+
+// newly gives the ids of an ack that are not known to be acked, or withdrawn.
+func (l *Link) newly(a *frame.Ack) frame.Ranges {
+	newly := frame.Ranges{}
+	if a.Contig > 0 {
+		newly.Add(1, a.Contig)
+	}
+	newly.Union(a.OOO)
+	for _, d := range l.done {
+		newly.Remove(d[0], d[1])
+	}
+	return newly
 }
 
 // unwritten says whether the peer has seen a file whose number this site never gave.
@@ -313,14 +335,7 @@ func (l *Link) unwritten(x *frame.Rx) bool {
 
 // acked applies the peer's ack of own messages.
 func (l *Link) acked(now time.Time, a *frame.Ack) {
-	newly := frame.Ranges{}
-	if a.Contig > 0 {
-		newly.Add(1, a.Contig)
-	}
-	newly.Union(a.OOO)
-	for _, d := range l.done {
-		newly.Remove(d[0], d[1])
-	}
+	newly := l.newly(a)
 	if len(newly) == 0 {
 		return
 	}
