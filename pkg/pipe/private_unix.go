@@ -39,7 +39,8 @@ func moveOut(src *folder, from, path string) error {
 	}
 	// First the new name, which overwrites nothing, then the old one goes, if it has not gone by itself.
 	var lerr error
-	if err := errors.Join(c.Control(func(fd uintptr) { lerr = unix.Linkat(int(fd), from, unix.AT_FDCWD, path, 0) }), nameError(lerr)); err != nil {
+	err = c.Control(func(fd uintptr) { lerr = unix.Linkat(int(fd), from, unix.AT_FDCWD, path, 0) })
+	if err = errors.Join(err, nameError(lerr)); err != nil {
 		return err
 	}
 	if err := src.root.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {
