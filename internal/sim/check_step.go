@@ -200,6 +200,9 @@ func (p *proc) checkCommitted() {
 	}
 }
 
+// windowBytes is what link.Config.WindowBytes is where nothing is said.
+const windowBytes = 8 << 20
+
 // checkBounds holds what a process keeps against its limits.
 func (p *proc) checkBounds() {
 	w, pl := p.w, &p.w.plan
@@ -214,6 +217,9 @@ func (p *proc) checkBounds() {
 		}
 		if n := sizes.Window; n > pl.Window+8 { // eight may come beyond it for a peer that is full
 			w.fail("memory bounded", "%s holds %d messages to %s in memory, %d allowed", p.site.name, n, o.name, pl.Window)
+		}
+		if n := sizes.Bytes; n > windowBytes+8*frame.MaxMessage {
+			w.fail("memory bounded", "%s holds %d bytes of messages to %s in memory, %d allowed", p.site.name, n, o.name, windowBytes)
 		}
 		if n := len(p.rows[o.id].OOO); n > pl.MaxRanges {
 			w.fail("ranges bounded", "%s has stored %d ranges of %s, %d allowed", p.site.name, n, o.name, pl.MaxRanges)

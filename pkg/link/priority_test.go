@@ -292,3 +292,39 @@ func TestGivenUpBulkLeavesRoomForCalls(t *testing.T) {
 	w.mute = [2]bool{}
 	w.until("all acknowledged", a.holdsNothing)
 }
+
+// TestBytesInMemoryAreBounded: of long messages fewer are held in memory, and in transit, than their number allows; the rest stays in the
+// store, also over a restart, and comes when there is room. Bulk leaves a quarter to calls.
+func TestBytesInMemoryAreBounded(t *testing.T) {
+	const most, long, count = 400_000, 20_000, 100
+	for prio, share := range map[link.Prio]int{link.PrioCall: most, link.PrioBulk: most * 3 / 4} {
+		w := newWorldOf(t, 8, faults{commitDelay: time.Millisecond}, link.Config{WindowBytes: most})
+		s := w.sides[0]
+		s.accept("hello")
+		w.settle(t)
+		w.mute[0] = true
+		check := func(when string) {
+			t.Helper()
+			if n := s.l.Sizes(); n.Bytes > share+long+100 || n.Bytes < share-2*long || n.Window > share/long+1 {
+				t.Errorf("priority %d, %s: %d messages of %d bytes in memory, %d bytes allowed", prio, when, n.Window, n.Bytes, share)
+			}
+		}
+		for i := range count {
+			s.submitPrio(fmt.Sprintf("%d-%s", i, strings.Repeat("x", long)), prio)
+		}
+		s.commitAll()
+		check("submitted")
+		for f := s.l.Next(w.now); f != nil; f = s.l.Next(w.now) {
+			s.l.Wrote(w.now, 1<<20, nil)
+			s.load()
+		}
+		check("all written that may be")
+		s.crash()
+		check("after a restart")
+		w.mute[0] = false
+		w.until("all acknowledged", s.holdsNothing)
+		if n := len(w.sides[1].got); n != count+1 {
+			t.Errorf("priority %d: %d of %d messages came", prio, n, count+1)
+		}
+	}
+}

@@ -25,6 +25,7 @@ func (l *Link) PeerFull() bool { return l.peerFull }
 // Sizes is what a link keeps at present, each bounded by Config.
 type Sizes struct {
 	Window int    // messages in memory that are not acked
+	Bytes  int    // their bytes
 	Files  int    // own files with messages, also those that are given up
 	Ranges int    // of ids received out of order
 	Full   bool   // no new range is taken
@@ -34,5 +35,5 @@ type Sizes struct {
 
 // Sizes gives what the link keeps.
 func (l *Link) Sizes() Sizes {
-	return Sizes{Window: len(l.items), Files: l.withMessages(), Ranges: len(l.st.OOO), Full: l.full, Fork: l.fork, Base: l.peerBase}
+	return Sizes{Window: len(l.items), Bytes: l.winBytes, Files: l.withMessages(), Ranges: len(l.st.OOO), Full: l.full, Fork: l.fork, Base: l.peerBase}
 }
