@@ -32,7 +32,7 @@ func (l *Link) forked(c *frame.Claims) bool {
 		if !ok || c.Seq >= next.FirstSeq || len(c.Msg) > 0 && c.Msg[len(c.Msg)-1].ID >= next.FirstID || c.Last != nil && *c.Last >= next.FirstID {
 			return true
 		}
-		if c.Ack != nil && c.Pep == l.st.Epoch && !l.beyond(c.Ack) {
+		if c.Ack != nil && c.Pep == l.st.Epoch && !l.beyond(c.Ack, l.newly(c.Ack)) {
 			l.floor.add(c.Ack.Contig, c.Ack.OOO)
 		}
 		return false

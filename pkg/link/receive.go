@@ -49,8 +49,8 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 			l.st.PeerCaps = c.Caps
 			l.dirty = true
 		}
-		if planted.Bug == planted.OldPairAck && !ofPair && c.Ack != nil && !l.beyond(c.Ack) {
-			l.acked(now, c.Ack)
+		if planted.Bug == planted.OldPairAck && !ofPair && c.Ack != nil && !l.beyond(c.Ack, l.newly(c.Ack)) {
+			l.acked(now, c.Ack, l.newly(c.Ack))
 		}
 		if !ofPair {
 			continue
@@ -58,7 +58,11 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		if c.Caps != nil {
 			l.elicited, l.owed = true, true // a hello is repeated until its sender hears that it came
 		}
-		if c.Ack != nil && (l.beyond(c.Ack) || l.unwritten(c.Rx)) {
+		var newly frame.Ranges
+		if c.Ack != nil {
+			newly = l.newly(c.Ack)
+		}
+		if c.Ack != nil && (l.beyond(c.Ack, newly) || l.unwritten(c.Rx)) {
 			// The peer has had messages or files of ours that we know nothing of: our state was restored from an
 			// older copy. Ids would be used twice in this epoch, so it ends here (PROTOCOL "Epochs").
 			l.stats.BadAcks++
@@ -67,7 +71,7 @@ func (l *Link) Receive(now time.Time, in File) []Delivery {
 		}
 		if c.Ack != nil {
 			l.feedback(now, c.Rx)
-			l.acked(now, c.Ack)
+			l.acked(now, c.Ack, newly)
 			l.st.PeerLast = max(l.st.PeerLast, *c.Last)
 			l.peerFull = c.Ack.Full
 		}
@@ -300,13 +304,11 @@ func (l *Link) askAck(now time.Time) {
 	}
 }
 
-// beyond says whether an ack names ids that this site never gave, or whose messages no file had yet.
-func (l *Link) beyond(a *frame.Ack) bool {
+// beyond says whether an ack, of which newly is new, names ids that this site never gave, or whose messages no file had yet.
+func (l *Link) beyond(a *frame.Ack, newly frame.Ranges) bool {
 	if hi, _ := a.OOO.Max(); max(a.Contig, hi) > l.st.LastID {
 		return true
 	}
-	newly := l.newly(a)
-	newly.Remove(0, l.run.FirstID-1) // an earlier run may have written them
 	for id := range newly.All() {
 		if !l.MayBeWritten(id) && planted.Bug != planted.Rollback {
 			return true
@@ -333,9 +335,8 @@ func (l *Link) unwritten(x *frame.Rx) bool {
 	return x.Top >= l.nextSeq && planted.Bug != planted.Rollback
 }
 
-// acked applies the peer's ack of own messages.
-func (l *Link) acked(now time.Time, a *frame.Ack) {
-	newly := l.newly(a)
+// acked applies the peer's ack of own messages, of which newly is new.
+func (l *Link) acked(now time.Time, a *frame.Ack, newly frame.Ranges) {
 	if len(newly) == 0 {
 		return
 	}

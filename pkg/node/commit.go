@@ -92,11 +92,9 @@ func (c *Core) wantsCommit(now time.Time) bool {
 		return false
 	case c.flushing:
 		return true
-	}
-	switch want {
-	case link.Lazy:
+	case want == link.Lazy:
 		at = now.Add(lazyCommit)
-	case link.Soon:
+	case want == link.Soon:
 		at = now.Add(soonCommit)
 	}
 	if c.lazyAt.IsZero() || at.Before(c.lazyAt) {
