@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/hoft/hoft/pkg/exchange"
-	"github.com/hoft/hoft/pkg/exchange/httpfields"
 )
 
 const (
@@ -23,7 +22,7 @@ func idempotencyKey(h http.Header) (string, *exchange.Problem) {
 	s := strings.TrimSpace(lines[0])
 	quoted := len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"'
 	if quoted {
-		s = httpfields.Unquote(s)
+		s = unquote(s)
 	}
 	if bad := !quoted && strings.ContainsAny(s, ` ",`) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }); bad || s == "" || len(s) > maxKey || len(lines) > 1 {
 		return "", exchange.Problemf(exchange.CodeBadRequest, `field %s: write one string of 1 to %d printable ASCII characters, as in "8e03978e-40d5-43dd-bc93-6894a57f9324"`, keyField, maxKey)

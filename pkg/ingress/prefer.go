@@ -22,28 +22,35 @@ type preferences struct {
 	callback string // callback; url="…" (OData 4.01 part 1 section 8.2.8)
 }
 
+// preference is one entry of Prefer.
+type preference struct {
+	name, value string
+	params      map[string]string
+	text        string // as it was
+}
+
 // readPreferences gives what is understood of Prefer.
 func readPreferences(h http.Header) (p preferences) {
 	var seen []string
-	for _, x := range httpfields.Preferences(h["Prefer"]) {
-		if slices.Contains(seen, x.Name) {
+	for _, x := range parsePrefer(h["Prefer"]) {
+		if slices.Contains(seen, x.name) {
 			continue
 		}
-		seen = append(seen, x.Name)
-		switch x.Name {
+		seen = append(seen, x.name)
+		switch x.name {
 		case "wait":
-			if n, err := strconv.ParseUint(x.Value, 10, 31); err == nil {
+			if n, err := strconv.ParseUint(x.value, 10, 31); err == nil {
 				p.wait, p.hasWait = time.Duration(n)*time.Second, true
 			}
 		case "respond-async":
 			p.async = true
 		case "handling":
-			p.strict = strings.EqualFold(x.Value, "strict")
+			p.strict = strings.EqualFold(x.value, "strict")
 		case "return":
-			p.dataMap = strings.EqualFold(x.Value, "data-map")
+			p.dataMap = strings.EqualFold(x.value, "data-map")
 		case "callback", "odata.callback":
 			if p.callback == "" {
-				p.callback = x.Params["url"]
+				p.callback = x.params["url"]
 			}
 		}
 	}
@@ -64,11 +71,11 @@ func passPreferences(fields exchange.Fields) exchange.Fields {
 	}
 	var left []string
 	mine := false
-	for _, x := range httpfields.Preferences(lines) {
-		if own(x.Name) || x.Name == "return" && strings.EqualFold(x.Value, "data-map") {
+	for _, x := range parsePrefer(lines) {
+		if own(x.name) || x.name == "return" && strings.EqualFold(x.value, "data-map") {
 			mine = true
 		} else {
-			left = append(left, x.Text)
+			left = append(left, x.text)
 		}
 	}
 	if !mine {
@@ -79,6 +86,57 @@ func passPreferences(fields exchange.Fields) exchange.Fields {
 		fields = append(fields, exchange.Field{Name: "Prefer", Value: strings.Join(left, ", ")})
 	}
 	return fields
+}
+
+func parsePrefer(lines []string) (out []preference) {
+	for _, line := range lines {
+		for _, text := range splitQuoted(line, ',') {
+			parts := splitQuoted(text, ';')
+			name, value, _ := strings.Cut(parts[0], "=")
+			x := preference{name: strings.ToLower(strings.TrimSpace(name)), value: unquote(value), params: map[string]string{}, text: strings.TrimSpace(text)}
+			for _, part := range parts[1:] {
+				name, value, _ := strings.Cut(part, "=")
+				x.params[strings.ToLower(strings.TrimSpace(name))] = unquote(value)
+			}
+			if x.name != "" {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
+
+// splitQuoted splits at sep outside of quoted strings (RFC 9110 section 5.6.4).
+func splitQuoted(s string, sep byte) (out []string) {
+	start, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == sep && !quoted:
+			out = append(out, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(out, s[start:])
+}
+
+// unquote gives the value of a token or quoted string.
+func unquote(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	var b strings.Builder
+	for i := 1; i < len(s)-1; i++ {
+		if s[i] == '\\' && i+1 < len(s)-1 {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // patience is how a call is waited for.

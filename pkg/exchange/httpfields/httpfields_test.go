@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -97,31 +96,6 @@ func FuzzFields(f *testing.F) {
 			if hop[textproto.CanonicalMIMEHeaderKey(field.Name)] {
 				t.Fatalf("%q passed", field.Name)
 			}
-		}
-	})
-}
-
-// FuzzPreferences: whatever stands in Prefer, the text of each entry by itself gives the same entry, and all of them together give
-// the same list: so what is left out is left out, and the rest means what it meant.
-func FuzzPreferences(f *testing.F) {
-	for _, seed := range []string{`respond-async, wait=10`, `wait="2147483647";x=";", return=minimal`, `callback;url="https://a/\"b,c"`, `Wait=1,wait=2`, `a="b`,
-		`a=\",wait=5,"`, `handling=strict;;;`, `,=,;,"`} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		all := Preferences([]string{line})
-		var texts []string
-		for _, x := range all {
-			if x.Name == "" || x.Name != strings.ToLower(strings.TrimSpace(x.Name)) {
-				t.Fatalf("%q: a name %q", line, x.Name)
-			}
-			if one := Preferences([]string{x.Text}); len(one) != 1 || !reflect.DeepEqual(one[0], x) {
-				t.Fatalf("%q: %q alone is %q", line, x, one)
-			}
-			texts = append(texts, x.Text)
-		}
-		if again := Preferences([]string{strings.Join(texts, ", ")}); !reflect.DeepEqual(again, all) {
-			t.Fatalf("%q: written again %q, want %q", line, again, all)
 		}
 	})
 }
