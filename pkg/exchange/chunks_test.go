@@ -290,7 +290,7 @@ func TestWindow(t *testing.T) {
 		n := produced.Load()
 		still := n == last
 		last = n
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // between two looks; that nothing more is produced no event tells
 		return still
 	}) || last > 6<<20 {
 		t.Fatalf("%d bytes were produced for a caller that has read none", last)

@@ -393,7 +393,7 @@ func TestCalleesSideIsSetBack(t *testing.T) {
 		if states["/second"] == exchange.StateSucceeded || t.Context().Err() != nil {
 			t.Fatalf("ended as %v", states)
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // between two looks: what is asked for lies in the store
 	}
 	if n := up.count("/second"); n != 1 {
 		t.Errorf("the call that waited in the copy was made %d times", n)
