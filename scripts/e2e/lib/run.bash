@@ -156,12 +156,13 @@ build() {
 
 # free_port prints a port that nobody listens on, below those that the system gives to clients: a site that is
 # restarted gets its own again. Tests that run at the same time have different numbers in SLOT, from 0 to 3, and take none
-# of each other's.
+# of each other's; nor does a test get one twice, whose first owner does not listen yet, or not at this moment.
 free_port() {
   local p
+  mkdir -p "$work/ports"
   for _ in {1..200}; do
     p=$((20000 + ${SLOT:-0} * 3000 + (RANDOM * 32768 + RANDOM) % 3000))
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; then
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null && mkdir "$work/ports/$p" 2>/dev/null; then
       printf '%s' "$p"
       return
     fi
