@@ -4,7 +4,7 @@
 # ci: alone
 source "$(dirname "${BASH_SOURCE[0]}")/lib/run.bash"
 source "$e2e/lib/sites.bash"
-need curl=curl jq=jq
+need curl=curl jq=jq sqlite3=sqlite3
 build callee mover
 
 start_callee
@@ -29,28 +29,41 @@ ok "the mover stands still: its file is shown as waiting for it" eventually 30 w
 has "in words too" "$(hoft status --config "$work/a.yaml" site-b)" 'waiting for the mover for'
 has "and in the table" "$(COLUMNS=200 hoft status --config "$work/a.yaml")" '\(1 waiting\)'
 files() { find "$work/a-out" -name '*.jwe' -printf '%f\n' | sort; }
-held=$(files | head -1)
+held=$(files | sed -n 1p)
 heartbeats() { (($(peer .counters.ack_only) >= $1)); }
 ok "several heartbeats later" eventually 30 heartbeats $(($(peer .counters.ack_only) + 4))
 is "nothing was sent again" "$(peer .counters.resent)" "$resent"
-is "the same file lies there, and the last heartbeat" "$(files | head -1) $(files | wc -l)" "$held 2"
-kill -CONT "${pid[mover]}"
+# While a heartbeat takes the place of the one before there are both, or none.
+lie() {
+  local now
+  mapfile -t now < <(files)
+  [[ ${now[0]:-} == "$held" && ${#now[@]} == 2 ]]
+}
+ok "the same file lies there, and the last heartbeat" eventually 20 lie
+# goes_on ID: the mover does, and the call is made while site a stands still, so of nothing that it has sent since. (Afterwards it may: once
+# the mover has taken a file, an answer that comes late on a busy machine is missed.)
+goes_on() {
+  halt a
+  kill -CONT "${pid[mover]}"
+  ok "the mover goes on: the call is made, from the first and only copy" eventually 30 times "$1" 1
+  kill -CONT "${pid[a]}"
+}
+goes_on waits
 eventually 60 gone "${pid[waiting]}" || die "the call does not end"
 reap waiting
-is "the mover goes on: the call is answered" "$(<"$work/waiting.out")" 200
-is "nothing was sent again" "$(peer .counters.resent)" "$resent"
+is "and it is answered" "$(<"$work/waiting.out")" 200
+ok "all is acknowledged" eventually 20 synchronized
 
 halt mover
-spawn waiting2 curl -s --max-time 5 -o /dev/null -X POST -d x "$front/job/restart"
+is "another call is accepted" "$(curl -s --max-time 20 -o /dev/null -w '%{http_code}' -H 'Prefer: respond-async' -X POST -d x "$front/job/restart")" 202
 ok "again a file waits" eventually 30 waits
 end a
 serve a
 ok "after a restart it still does" eventually 30 waits
-kill -CONT "${pid[mover]}"
-made() { times restart 1; }
-ok "and then its call is made" eventually 30 made
+is "and was not sent again" "$(peer .counters.resent)" 0
+goes_on restart
+answered() { [[ $(sqlite3 -readonly "$work/a/hoft.db" "select state from exchanges where target = '/job/restart'") == succeeded ]]; }
+ok "and it is answered" eventually 30 answered
 ok "all is acknowledged" eventually 20 synchronized
-is "from the first copy" "$(peer .counters.resent)" 0
-reap waiting2
 for s in a b mover; do end "$s"; done
 finish
