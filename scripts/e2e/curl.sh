@@ -8,10 +8,10 @@ build callee
 
 start_callee
 dead=$(free_port)
-route_keys=("wait: 20s")
+route_keys=("wait: 50s")
 more_routes=("path: /short, strip_prefix: /short, peer: site-b, upstream: callee, wait: 3s"
   "path: /single, strip_prefix: /single, peer: site-b, upstream: single"
-  "path: /soon, strip_prefix: /soon, peer: site-b, upstream: single, deadline: 1s"
+  "path: /soon, strip_prefix: /soon, peer: site-b, upstream: single, deadline: 5s"
   "path: /small, strip_prefix: /small, peer: site-b, upstream: callee, max_body: 1KiB"
   "path: /read, strip_prefix: /read, peer: site-b, upstream: reader"
   "path: /dead, peer: site-b, upstream: dead"
@@ -29,7 +29,9 @@ serve b a
 direct=http://$callee
 via=$front/all
 
-call() { curl -sS --max-time 60 --path-as-is "$@"; }
+# A client that does not wait for the 100 that it asked for sends into a connection that a refusal has closed.
+curl=(curl -sS --max-time 60 --expect100-timeout 60 --path-as-is)
+call() { "${curl[@]}" "$@"; }
 code() { call -o /dev/null -w '%{http_code}' "$@"; }
 # plain leaves out of a reflection what every gateway adds, and the host.
 plain() { grep -avE '^(Via|Forwarded|X-Forwarded-[A-Za-z]+|Traceparent|Host|Expect):' || true; }
@@ -130,15 +132,18 @@ problem "an unknown exchange" 404 unknown-exchange "$front/.hoft/v1/exchanges/01
 # What is not accepted leaves nothing; what is accepted goes on without its caller.
 known() { sqlite3 -readonly "$work/a/hoft.db" "select count(*) from exchanges where side = 0 and target = '$1' and state like '${2:-%}'"; }
 known_as() { [[ $(known "$1" "$2") == 1 ]]; }
-# breaks_off CURL-ARGS...: the caller leaves after half a second.
-breaks_off() { ! call --max-time 0.5 -o /dev/null "$@" 2>/dev/null; }
-# leaves ID CURL-ARGS...: the caller leaves when its call is under way.
+# breaks_off CURL-ARGS...: the caller leaves in the middle of an upload that the site has asked for, so that it reads.
+breaks_off() {
+  "${curl[@]}" -v -o /dev/null --limit-rate 1000 -H 'Expect: 100-continue' "$@" 2>"$work/broken.txt" & local caller=$!
+  eventually 20 grep -q '100 Continue' "$work/broken.txt" && kill "$caller" && ! wait "$caller"
+}
+# leaves ID CURL-ARGS...: the caller leaves when its call is under way. (A function in the background is a shell that curl would outlive.)
 leaves() {
-  call -o /dev/null "${@:2}" 2>/dev/null & local caller=$!
+  "${curl[@]}" -o /dev/null "${@:2}" 2>/dev/null & local caller=$!
   eventually 20 times "$1" 1 && kill "$caller" && ! wait "$caller"
 }
 head -c 100000 /dev/zero >"$work/body"
-ok "an upload that its caller breaks off" breaks_off --limit-rate 20000 -T "$work/body" "$via/job/broken"
+ok "an upload that its caller breaks off" breaks_off -T "$work/body" "$via/job/broken"
 ended() { grep -q '"code":"caller-left"' "$work/a.log"; }
 ok "the site notices" eventually 10 ended
 is "and it was never accepted" "$(known /job/broken)" 0
@@ -148,19 +153,25 @@ ok "its call is made and its answer kept" eventually 20 known_as /gate/left succ
 is "once" "$(executed left)" 1
 
 # The wait limit: 504 with the status link, where the answer appears later.
-call -D "$work/head" -o "$work/late.json" -X POST --data-binary "slow" "$front/short/gate/slow" 
+tries=0
+overlong() {
+  slow=slow-$((++tries)) # one whose file, or the word that it came, takes longer than the wait has not arrived; another will
+  call -D "$work/head" -o "$work/late.json" -X POST --data-binary "slow" "$front/short/gate/$slow"
+  [[ $(jq -r .code "$work/late.json") == not-answered ]]
+}
+ok "the wait is over: not answered" eventually 60 overlong
 has "the wait is over: 504" "$(<"$work/head")" '^HTTP/1.1 504'
-is "the wait is over: code" "$(jq -r .code "$work/late.json")" not-answered
 has "the wait is over: Proxy-Status" "$(<"$work/head")" '^Proxy-Status:.*http_response_timeout'
 link=$(sed -n 's/^Link: <\(.*\)>; rel="status".*/\1/p' "$work/head" | tr -d '\r')
-is "the status link, pending" "$(call "$front$link" | jq -r '.status, .stage, .done' | paste -sd' ')" "Running calling false"
+pending() { [[ $(call "$front$link" | jq -r '.status, .stage, .done' | paste -sd' ') == "Running calling false" ]]; }
+ok "the status link, pending" eventually 20 pending
 is "the answer, pending" "$(code "$front$link/response")" 202
-touch "$work/gates/slow"
+touch "$work/gates/$slow"
 done_now() { [[ $(call "$front$link" | jq .done) == true ]]; }
 ok "the exchange ends" eventually 20 done_now
 is "the status link, ended" "$(call "$front$link" | jq -r '.status, .stage, .response.status' | paste -sd' ')" "Succeeded answered 200"
-is "the answer, by the link" "$(call "$front$link/response")" "through slow"
-is "executed" "$(executed slow)" 1
+is "the answer, by the link" "$(call "$front$link/response")" "through $slow"
+is "executed" "$(executed "$slow")" 1
 has "Prefer: wait=1 shortens the wait" "$(call -i -H 'Prefer: wait=1' "$via/gate/preferred")" '^HTTP/1.1 504'
 touch "$work/gates/preferred"
 
