@@ -27,7 +27,7 @@ await done('missing', async () => text(await fetch('/missing')))
 await done('stream', async () => {
   const reader = (await fetch('/slowly')).body.getReader()
   let parts = 0, all = ''
-  for (;;) { const {done, value} = await reader.read(); if (done) break; parts++; all += new TextDecoder().decode(value) }
+  for (;;) { const {done, value} = await reader.read(); if (done) break; parts++; all += new TextDecoder().decode(value); await fetch('/next', {method: 'POST'}) }
   return [parts > 1, all]
 })
 await done('broken', async () => { try { const r = await fetch('/broken'); await r.text(); return r.ok ? 'looks whole' : 'seen as broken' } catch { return 'seen as broken' } })
@@ -45,7 +45,7 @@ const pixel = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQ
 function serve(ready) {
   const body = req => new Promise((resolve, reject) => { const parts = []; req.on('data', p => parts.push(p)).on('end', () => resolve(Buffer.concat(parts))).on('error', reject) })
   const send = (res, status, type, data, more = {}) => { res.writeHead(status, {'Content-Type': type, ...more}); res.end(data) }
-  let ticks = 0
+  let next = () => {}
   const server = http.createServer(async (req, res) => {
     const url = new URL(req.url, 'http://x')
     switch (url.pathname) {
@@ -61,8 +61,9 @@ function serve(ready) {
       case '/who': return send(res, 200, 'text/plain', (req.headers.cookie ?? 'nobody').split('; ').sort().join(','))
       case '/slowly':
         res.writeHead(200, {'Content-Type': 'text/plain'})
-        for (const part of ['one ', 'two ', 'three']) { res.write(part); await new Promise(r => setTimeout(r, 200)) }
+        for (const part of ['one ', 'two ', 'three']) { const asked = new Promise(r => { next = r }); res.write(part); await asked } // no part comes before the one before it was read
         return res.end()
+      case '/next': next(); return send(res, 200, 'text/plain', 'asked')
       case '/broken':
         res.writeHead(200, {'Content-Length': 1000})
         res.write('half')
