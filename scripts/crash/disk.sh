@@ -42,27 +42,35 @@ load_begins -prefix disk -pause 50ms
 refused() { posted=$((posted + 1)); [[ $(patience=5 post "/short/job/refused-$posted") == 503 && $(jq -r .code "$work/answer") == "$1" ]]; }
 # fill FOLDER, until nothing more goes in; the dot keeps the mover from taking it away. free undoes it.
 fill() {
-  dd if=/dev/zero of="$work/$1/.filler" bs=64k status=none 2>/dev/null || true
-  dd if=/dev/zero of="$work/$1/.filler2" bs=1k status=none 2>/dev/null || true
+  dd if=/dev/zero of="$work/$1/.filler" oflag=append conv=notrunc bs=64k status=none 2>/dev/null || true
+  dd if=/dev/zero of="$work/$1/.filler2" oflag=append conv=notrunc bs=1k status=none 2>/dev/null || true
 }
+# full FOLDER COMMAND...: what the mover has taken away, or the site removed, makes room again, which is filled up before each look.
+full() { fill "$1" && "${@:2}"; }
 free() { rm -f "$work/$1"/.filler*; }
 # ferry carries what a has written while the mover stands still: so b has something to answer, and notices its outbox.
 ferry() { (cd "$work/a-out" && find . -name '*.jwe' -exec mv -f {} "$work/b-in/{}" \;); }
 
-ok "calls are carried" eventually 20 fine
+# away puts a file in the place of the folder $where. What was mounted over is a folder too, in which a site makes files meanwhile.
+away() { rm -rf "${work:?}/$where" && : >"$work/$where"; } 2>/dev/null
+# told SITE: it has said that its folder is away.
+told() {
+  [[ $where != b-out ]] || ferry
+  logged "$1" 'not a (folder|directory)'
+}
+
+ok "calls are carried" eventually 60 fine
 
 since a
-fill a
-ok "a's state folder is full: new calls are refused with 503" eventually 60 refused store-failed
-ok "a says so in its log" eventually 60 logged a 'no room left.*cannot store changes'
-has "a says when to come again" "$(curl -sS -D - -o /dev/null --max-time 20 -X POST -d x "$front/short/job/when" | tr -d '\r')" '^Retry-After: [0-9]+$'
+ok "a's state folder is full: new calls are refused with 503" eventually 60 full a refused store-failed
+has "a says when to come again" "$(tr -d '\r' <"$work/head")" '^Retry-After: [0-9]+$'
+ok "a says so in its log" eventually 60 full a logged a 'no room left.*cannot store changes'
 calm a "a's state folder is full"
 free a
 works "a's state folder was full"
 
 since a
-fill a
-ok "a's state folder is full again" eventually 60 refused store-failed
+ok "a's state folder is full again" eventually 60 full a refused store-failed
 strike a
 ok "killed meanwhile: a's database is whole" whole a
 starting a
@@ -77,17 +85,15 @@ started a
 works "a was killed on the full disk"
 
 since b
-fill b
-ok "b's state folder is full: b says so" eventually 60 logged b 'no room left.*cannot store changes'
-ok "calls wait" eventually 30 queued
+ok "b's state folder is full: b says so" eventually 60 full b logged b 'no room left.*cannot store changes'
+ok "calls wait" eventually 30 full b queued
 calm b "b's state folder is full"
 free b
 works "b's state folder was full"
 
 since a
-fill a-out
-ok "a's outbox is full: calls are accepted and wait" eventually 30 queued
-ok "a says so in its log" eventually 60 logged a 'cannot write to the outbox'
+ok "a's outbox is full: calls are accepted and wait" eventually 30 full a-out queued
+ok "a says so in its log" eventually 60 full a-out logged a 'cannot write to the outbox'
 calm a "a's outbox is full"
 free a-out
 works "a's outbox was full"
@@ -96,10 +102,10 @@ since b
 mkdir "$work/b-out/.files"
 # crowd makes files until no more can be made; what the mover takes away makes room again.
 crowd() { while : >"$work/b-out/.files/$((++files))"; do :; done 2>/dev/null; }
-crowded() { crowd; queued; }
+crowded() { crowd; "$@"; }
 files=0
-ok "b's outbox has room for no file: calls wait" eventually 30 crowded
-ok "b says so in its log" eventually 60 logged b 'cannot write to the outbox'
+ok "b's outbox has room for no file: calls wait" eventually 30 crowded queued
+ok "b says so in its log" eventually 60 crowded logged b 'cannot write to the outbox'
 calm b "b's outbox has room for no file"
 rm -rf "$work/b-out/.files"
 works "b's outbox had room for no file"
@@ -127,11 +133,9 @@ for where in a-out b-in b-out a-in; do
   since "$s"
   halt mover # it makes folders that it misses, and carries what lies in their place
   umount -l "$work/$where"
-  rm -rf "${work:?}/$where"
-  : >"$work/$where"
+  eventually 20 away || die "$where cannot be taken away"
   ok "$where is away: calls wait" eventually 30 queued
-  [[ $where != b-out ]] || ferry
-  ok "$s says so in its log" eventually 60 logged "$s" 'not a (folder|directory)'
+  ok "$s says so in its log" eventually 60 told "$s"
   calm "$s" "$where is away"
   rm "$work/$where"
   small "$where" 8

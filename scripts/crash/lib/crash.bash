@@ -41,9 +41,9 @@ started() {
   for s; do eventually 30 up "$s" "${before[$s]}" || die "site $s does not start after kill $kills, seed $seed"; done
 }
 
-# post PATH makes a call, keeps the answer in $work/answer and prints the status; fine and queued make one of their own:
+# post PATH makes a call, keeps the answer in $work/head and $work/answer and prints the status; fine and queued make one of their own:
 # fine is answered with 200, queued is accepted and not answered within a second (a route /short waits no longer).
-post() { curl -sS --max-time "${patience:-90}" -o "$work/answer" -w '%{http_code}' -X POST -d x "$front$1" 2>>"$work/curl.log" || true; }
+post() { curl -sS --max-time "${patience:-90}" -D "$work/head" -o "$work/answer" -w '%{http_code}' -X POST -d x "$front$1" 2>>"$work/curl.log" || true; }
 # shellcheck disable=SC2034
 short_route="path: /short, strip_prefix: /short, peer: site-b, upstream: callee, wait: 1s"
 posted=0
