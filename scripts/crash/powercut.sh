@@ -32,7 +32,10 @@ starting() {
   spawn "$1" strace -D -f -y -s 1000000 --seccomp-bpf -e signal=kill -o "$work/$1.trace/${life[$1]}" \
     -e trace=pwrite64,pwritev,pwritev2,ftruncate,truncate,fsync,fdatasync,sync_file_range,fallocate,unlink,unlinkat,rename,renameat,renameat2 \
     hoft serve --config "$work/$1.yaml"
+  # It is no site before the tracer has come: of one that is killed earlier there is no record, and no end of it.
+  eventually 20 traced "$1" || die "nothing records what $1 does"
 }
+traced() { grep -q '^TracerPid:[[:space:]]*[1-9]' "/proc/${pid[$1]}/status"; }
 # records SITE prints the records since the last cut; complete SITE PROCESS: the tracer has written all, the end of the
 # process itself last.
 records() { find "$work/$1.trace" -type f -printf '%f %p\n' | sort -n | cut -d' ' -f 2; }
@@ -104,7 +107,7 @@ for ((done_cuts = 0; done_cuts < cuts; )); do
   for s in "${victims[@]}"; do process[$s]=${pid[$s]}; done
   strike "${victims[@]}"
   for s in "${victims[@]}"; do
-    eventually 20 complete "$s" "${process[$s]}" || die "the tracer of $s does not end"
+    eventually 60 complete "$s" "${process[$s]}" || die "the tracer of $s does not end"
     # shellcheck disable=SC2046
     if chance 30 && powerloss -base "$work/$s.base" -state "$work/$s" -check $(records "$s") 2>>"$work/cuts.txt"; then
       plain=$((plain + 1))
