@@ -44,7 +44,8 @@ poll() { # until it has ended; the server waits, not the client
   until [[ $(call -H 'Prefer: wait=30' "$front$state/$1" | jq .done) == true ]]; do :; done
 }
 
-# One POST in four ways at once.
+# One POST in four ways at once. What is asked while it is under way is asked before the mover carries anything.
+halt mover
 post "$front/job/held" >"$work/held.got" &
 held=$!
 polled=$(accept polled)
@@ -56,6 +57,7 @@ has "202 says where to ask" "$(<"$work/head.polled")" "^Location: $state/$polled
 has "and when" "$(<"$work/head.polled")" '^Retry-After: [1-9]'
 has "and that the preference counted" "$(<"$work/head.polled")" '^Preference-Applied: respond-async'
 is "while it is under way the answer is pending" "$(call -o /dev/null -w '%{http_code}' "$front$state/$polled/response")" 202
+kill -CONT "${pid[mover]}"
 wait "$held"
 is "held: the true answer" "$(<"$work/held.got")" "$(truth held)"
 poll "$polled"
@@ -95,12 +97,13 @@ for id in k-polled k-called k-streamed; do is "$id was executed once" "$(execute
 
 # A deadline passes while the mover stands still.
 halt mover
-late=$(accept late -H 'Hoft-Deadline: 2s' -H "Hoft-Callback-Url: $hook")
-soon=$(accept soon -H 'Hoft-Deadline: 2s')
-sleep 6 # the deadline is a time, and what a file took is known to the second
+late=$(accept late -H 'Hoft-Deadline: 4s' -H "Hoft-Callback-Url: $hook")
+soon=$(accept soon -H 'Hoft-Deadline: 4s')
+written() { [[ $(call "$front$state/$1" | jq -r .stage) == written ]]; }
+for id in "$late" "$soon"; do ok "before a deadline: the file is written" eventually 20 written "$id"; done
+sleep 8 # the deadline is a time, and what a file took is known to the second
 canceled=$(accept canceled)
-written() { [[ $(call "$front$state/$canceled" | jq -r .stage) == written ]]; }
-ok "its file is written" eventually 20 written
+ok "its file is written" eventually 20 written "$canceled"
 is "a cancel waits for the far side" "$(call -X DELETE -o "$work/cancel.json" -w '%{http_code}' "$front$state/$canceled") $(jq -r .stage "$work/cancel.json")" "202 canceling"
 kill -CONT "${pid[mover]}"
 for id in "$late" "$soon"; do poll "$id"; done
@@ -137,7 +140,7 @@ row "a key that is no string" 400 -H 'Idempotency-Key: a b' -d x "$front/job/r5"
 row "a callback elsewhere" 403 -H 'Hoft-Callback-Url: http://127.0.0.1:1/out' -d x "$front/job/r6"
 row "a list without a name" 403 "$front$state"
 row "an unknown exchange" 404 "$front$state/01a201e6-a330-7c55-9e1b-6a0d1c2b7e44"
-data 70000
+data 130000
 row "64 KiB in a minute are used up by this one" 202 -H 'Prefer: respond-async' --data-binary "@$work/data" "$front/job/r7"
 row "bytes: the next has to wait" 429 -H 'Prefer: respond-async' -d x "$front/job/r8"
 has "as long as it is told" "$(<"$work/head")" '^Retry-After: [1-9]'
