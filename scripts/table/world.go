@@ -105,6 +105,7 @@ const ingressYAML = `ingress:
     - {host: 127.0.0.1, path: /unnamed, peer: site-b, upstream: unnamed}
     - {host: 127.0.0.1, path: /dead, peer: site-b, upstream: dead}
     - {host: 127.0.0.1, path: /strange, peer: site-b, upstream: strange}
+    - {host: 127.0.0.1, path: /slow/sleep, strip_prefix: /slow, peer: site-b, upstream: hurried}
     - {host: 127.0.0.1, path: /slow, strip_prefix: /slow, peer: site-b, upstream: bounded}
     - {host: 127.0.0.1, path: /hostile, peer: site-b, upstream: hostile}
     - {host: 127.0.0.1, path: /login, peer: site-b, upstream: login}
@@ -121,7 +122,8 @@ const egressYAML = `egress:
     - {name: unnamed, url: 'http://nothing.invalid', peers: [site-a]}
     - {name: dead, url: 'http://127.0.0.1:1', peers: [site-a], breaker_failures: 1, breaker_pause: 1h}
     - {name: strange, url: 'https://STRANGE', peers: [site-a]}
-    - {name: bounded, url: 'http://CALLEE', peers: [site-a], timeout: 200ms, max_response: 1KiB}
+    - {name: hurried, url: 'http://CALLEE', peers: [site-a], timeout: 200ms}
+    - {name: bounded, url: 'http://CALLEE', peers: [site-a], max_response: 1KiB}
     - {name: hostile, url: 'http://HOSTILE', peers: [site-a]}
     - {name: login, url: 'http://CALLEE', peers: [site-a], auth: {oauth2: {token_url: 'http://127.0.0.1:1/', client_id: me, client_secret_file: ./secret}}}
     - {name: secret, url: 'http://CALLEE', peers: [site-a], auth: {bearer_file: ./secret}}
