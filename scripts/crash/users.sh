@@ -83,7 +83,7 @@ since b
 chown "${user[mover]}:$xfer" "$work"/b-in/*
 chmod 2750 "$work"/b-in/*
 chmod u+w "$work"/b-in/*
-ok "b may not remove what it has read: calls are carried all the same" eventually 30 fine
+ok "b may not remove what it has read: calls are carried all the same" eventually 60 fine
 ok "b says so in its log" eventually 20 logged b 'cannot remove a handled file'
 left=$(find "$work/b-in" -name '*.jwe' | wc -l)
 ok "the files lie there ($left)" test "$left" -gt 0
@@ -99,7 +99,7 @@ audit "users"
 # At the start the same is told at once.
 refused() { # WHAT PATTERN
   local text code=0
-  text=$(cd "$work" && timeout 10 setpriv --reuid "${user[a]}" --regid "${user[a]}" --groups "$xfer" -- hoft serve --config a.yaml 2>&1) || code=$?
+  text=$(cd "$work" && timeout 60 setpriv --reuid "${user[a]}" --regid "${user[a]}" --groups "$xfer" -- hoft serve --config a.yaml 2>&1) || code=$?
   is "$1: the start is refused" "$code" 1
   has "$1: with what to do" "$text" "$2"
 }

@@ -29,7 +29,7 @@ sites
 serve b a
 
 # What comes back to the one who sent it is not searched; what is answered to a stranger is.
-call() { curl -sS --noproxy '*' --max-time 20 "$@"; }
+call() { curl -sS --noproxy '*' --max-time 100 "$@"; }
 mine() { call -H "Proxy-Authorization: Bearer $s_token" -H "Authorization: Bearer $s_authorization" -H "Cookie: session=$s_cookie" -H "X-Secret: $s_field" "$@" >/dev/null 2>&1 || true; }
 for path in /reflect/x /status/500 /redirect /basic/reflect/y /dead/x /unnamed/x /nowhere; do
   mine "$front$path?q=$s_query"

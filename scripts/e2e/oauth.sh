@@ -14,7 +14,7 @@ start_oauth() { # NAME LIFE
   eventually 20 test -s "$work/$1.addr" || die "the OAuth server does not start"
 }
 start_oauth long 1h
-start_oauth short 2s
+start_oauth short 5s
 long=$(<"$work/long.addr") short=$(<"$work/short.addr")
 asked() { call "http://$1/control/asked"; }
 last() { call "http://$1/control/last"; }
@@ -59,7 +59,7 @@ end b
 serve b
 is "after a restart" "$(call -d body "$front/api/x") $(asked "$long")" "granted body $n"
 
-# Tokens that live for two seconds: calls go on through expiry, by secret and by refresh token.
+# Tokens that live for five seconds: calls go on through expiry, by secret and by refresh token.
 renewed() { is "short-lived, $1" "$(call -d body "$front/$1/api/x")" "granted body"; }
 renewed short
 renewed refresh

@@ -78,7 +78,7 @@ func serve(ready string) error {
 
 // call does what a client of a store does. Its output has nothing that differs from run to run.
 func call(endpoint, bucket string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := client(endpoint, secret)
 	if err != nil {

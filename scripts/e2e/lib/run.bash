@@ -35,12 +35,12 @@ at_exit() {
   exit "$code"
 }
 
-# reap waits for a child, at most five seconds, then kills it.
+# reap waits for a child, at most twenty seconds, then kills it.
 reap() {
   local p=${pid[$1]:-}
   [[ $p ]] || return 0
-  eventually 5 gone "$p" || kill -KILL "$p" 2>/dev/null || true
-  eventually 5 gone "$p" || die "$1 does not end, not even when killed"
+  eventually 20 gone "$p" || kill -KILL "$p" 2>/dev/null || true
+  eventually 20 gone "$p" || die "$1 does not end, not even when killed"
   unset "pid[$1]"
 }
 # gone PID: the process has ended with all its threads; a killed one holds its locks until the last of them has.
