@@ -52,7 +52,8 @@ type Config struct {
 	FileMode fs.FileMode              // of files delivered; 0: 0664
 	DirMode  fs.FileMode              // of subfolders made; 0: 2775
 
-	OnEvent func(Event) // called for each event, one at a time, from Step; nil: none
+	OnEvent func(Event)       // called for each event, one at a time, from Step; nil: none
+	OnTake  func(path string) // called before a file is delivered or lost, while it is still in the source; nil: none
 }
 
 // What an event says.

@@ -179,6 +179,24 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// TestTakenWhileItIsThere: whoever wants to keep what passes is told while it lies in the source and nobody else has it.
+func TestTakenWhileItIsThere(t *testing.T) {
+	for kind, drop := range map[mover.Kind]float64{mover.Copy: 0, mover.Move: 1} {
+		var r *rig
+		var taken []string
+		r = newRig(t, mover.Config{Kind: kind, Drop: drop, OnTake: func(path string) {
+			taken = append(taken, path)
+			r.has(r.from, path, "one")
+			r.has(r.to, path, "-")
+		}})
+		r.put("x", "one")
+		r.settle()
+		if strings.Join(taken, " ") != "x" {
+			t.Errorf("%s: taken: %q, want x once", kind, taken)
+		}
+	}
+}
+
 func TestCut(t *testing.T) {
 	r := newRig(t, mover.Config{Kind: mover.Move, Truncate: 1})
 	for i := range 20 {

@@ -180,6 +180,9 @@ func (m *Mover) deliver(now time.Time, path string, it *item) {
 		m.fail(now, path, it, err)
 		return
 	}
+	if m.c.OnTake != nil {
+		m.c.OnTake(path)
+	}
 	if it.fate.Lost {
 		m.finish(path, it, Event{What: Lost, Path: path, Size: int64(len(data))})
 		return

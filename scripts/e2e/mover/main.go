@@ -84,11 +84,11 @@ func carry(ctx context.Context, c mover.Config, routes []string, keep string) (t
 		one.From, one.To, _ = strings.Cut(route, ":")
 		one.Seed += uint64(i)
 		if keep != "" {
-			keepers[i] = keeper{from: one.From, to: one.To, dir: filepath.Join(keep, fmt.Sprint(i))}
+			keepers[i] = keeper{from: one.From, dir: filepath.Join(keep, fmt.Sprint(i))}
 			if err := os.MkdirAll(keepers[i].dir, 0o755); err != nil {
 				return totals{}, err
 			}
-			one.OnEvent = keepers[i].see
+			one.OnTake = keepers[i].take
 		}
 		m, err := mover.New(one)
 		if err != nil {
@@ -125,26 +125,20 @@ func add(s *mover.Counters, c mover.Counters) {
 	s.Bytes += c.Bytes
 }
 
-// keeper keeps what passed: a second name of the whole file, which its owner's removal leaves alone.
+// keeper keeps what passes: a second name of the whole file, which its owner's removal leaves alone. It is given before the file
+// is delivered, for then both ends may remove it at once.
 type keeper struct {
-	from, to, dir string
-	n             int
-	kept, missed  int
+	from, dir    string
+	n            int
+	kept, missed int
 }
 
-func (k *keeper) see(e mover.Event) {
-	switch e.What {
-	case mover.Moved, mover.Cut, mover.Lost, mover.Half:
-	default:
-		return
-	}
+func (k *keeper) take(path string) {
 	k.n++
-	name := filepath.Join(k.dir, fmt.Sprintf("%06d-%s", k.n, filepath.Base(e.Path)))
-	for _, dir := range []string{k.from, k.to} {
-		if os.Link(filepath.Join(dir, filepath.FromSlash(e.Path)), name) == nil {
-			k.kept++
-			return
-		}
+	name := filepath.Join(k.dir, fmt.Sprintf("%06d-%s", k.n, filepath.Base(path)))
+	if os.Link(filepath.Join(k.from, filepath.FromSlash(path)), name) == nil {
+		k.kept++
+	} else {
+		k.missed++ // its owner was faster: one that only acknowledges goes when a later one is written
 	}
-	k.missed++
 }
