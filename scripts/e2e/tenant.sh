@@ -40,7 +40,8 @@ ok "the tenant cannot look into the state folder" test ! "$(as tenant ls "$work/
 cat >"$work/tenant.pl" <<'PERL'
 use strict; use warnings;
 my ($stop, @dirs) = @ARGV;
-my (%done, %left, %turn); # a file that is written to without end never settles, and nothing passes where all is harmed
+$| = 1;
+my (%left, %turn); # a file that is written to without end never settles, and nothing passes where all is harmed
 sub harm {
   my ($file, $how) = @_;
   my ($ext) = $file =~ /\.(\w+)$/;
@@ -61,7 +62,7 @@ sub harm {
     seek $f, $how eq 'grown' ? $size : int rand $size, 0;
     print $f 'written by another tenant'; close $f or return;
   }
-  $done{$ext}{$how}++;
+  print "$ext-$how\n";
 }
 until (-e $stop) {
   my @files = grep { -f && ($left{$_} //= rand() < (/pack$/ ? 0.4 : 0.1)) } map { glob "$_/*/*.{jwe,pack} $_/*/.*.part" } @dirs;
@@ -72,27 +73,32 @@ until (-e $stop) {
   }
   select undef, undef, undef, 0.05;
 }
-my @out;
-for my $ext (sort keys %done) { push @out, map { qq("$ext-$_":$done{$ext}{$_}) } sort keys %{$done{$ext}} }
-print '{', join(',', @out), "}\n";
 PERL
 spawn tenant setpriv --reuid "${user[tenant]}" --regid "${user[tenant]}" --groups "$xfer" -- \
   perl "$work/tenant.pl" "$work/stop" "$work/a-out" "$work/b-in" "$work/b-out" "$work/a-in"
+bad() { hoft status --config "$work/$1.yaml" --json | jq '[.peers[].bulk.chunks_bad] | add'; }
+# harmed: the tenant has done all that it can to packs, and some of it before they were read.
+harmed() {
+  local how
+  for how in written cut replaced grown; do grep -qx "pack-$how" "$work/tenant.out" || return 1; done
+  (($(bad a) + $(bad b) > 0))
+}
+# Eight bodies, and as many more as it takes: which files it meets is chance.
 equal=0
-for ((i = 1; i <= 8; i++)); do
+for ((i = 0; i < 60; i++)); do
+  ((i < 8)) || ! harmed || break
   head -c $((12 << 20)) /dev/urandom >"$work/body"
   rm -f "$work/back"
   send
   cmp "$work/body" "$work/back" && equal=$((equal + 1))
 done
-found=$(hoft status --config "$work/b.yaml" --json | jq '[.peers[].bulk.chunks_bad] | add')
-back=$(hoft status --config "$work/a.yaml" --json | jq '[.peers[].bulk.chunks_bad] | add')
+found=$(bad b) back=$(bad a)
 touch "$work/stop"
 eventually 10 gone "${pid[tenant]}" || die "the tenant does not end"
-is "eight bodies come back as they were sent" "$equal" 8
-say "      the tenant: $(cat "$work/tenant.out"); damaged records found: $found there, $back back"
+is "$i bodies come back as they were sent" "$equal" "$i"
+say "      the tenant: $(sort "$work/tenant.out" | uniq -c | awk '{ print $1, $2 }' | paste -sd,); damaged records found: $found there, $back back"
 for how in written cut replaced grown; do
-  ok "packs were $how" test "$(jq --arg k "pack-$how" '.[$k] // 0' "$work/tenant.out")" -ge 1
+  ok "packs were $how" grep -qx "pack-$how" "$work/tenant.out"
 done
 ok "records that it damaged were found" test $((found + back)) -ge 1
 head -c $((12 << 20)) /dev/urandom >"$work/body"
