@@ -55,8 +55,8 @@ trouble() {
     audit "$what"
   else
     # What the callers' side forgot it can say nothing of; callers who ask learn that it is unknown.
-    ok "$what: no exchange is open at a" eventually 60 running a
-    ok "$what: no exchange is open at b" eventually 60 running b
+    ok "$what: no exchange is open at a" eventually 120 running a
+    ok "$what: no exchange is open at b" eventually 120 running b
     say "      callers: $(jq -c .outcomes "$work/load.out")"
     is "$what: no wrong answer" "$(jq .wrong "$work/load.out")" 0
     is "$what: outcomes are the documented ones" \

@@ -25,8 +25,8 @@ audit_outcomes='["right", "late", "outcome-uncertain", "connection-lost"]'
 # audit WHAT waits until no exchange is open, then compares.
 audit() {
   local what=$1 accepted
-  ok "$what: no exchange is open at a" eventually "${AUDIT_WAIT:-60}" running a
-  ok "$what: no exchange is open at b" eventually "${AUDIT_WAIT:-60}" running b
+  ok "$what: no exchange is open at a" eventually "${AUDIT_WAIT:-120}" running a
+  ok "$what: no exchange is open at b" eventually "${AUDIT_WAIT:-120}" running b
   say "      callers: $(jq -c .outcomes "$work/load.out")"
   jq -e '.examples | length == 0' "$work/load.out" >/dev/null || say "      $(jq -c .examples "$work/load.out")"
   say "      a: $(state a "select state, count(*) from exchanges where side = 0 group by state" | paste -sd, | sed 's/,/, /g')"
