@@ -22,7 +22,7 @@ A=$(id a) B=$(id b)
 stranger=01920000-0000-7000-8000-00000000abcd
 
 serve b a
-ok "calls are carried before" eventually 20 fine
+ok "calls are carried before" eventually 60 fine
 
 # cost SITE SECONDS prints the processor time of a site in that time, in milliseconds per second.
 spent() { awk '{ print ($14 + $15) * 10 }' "/proc/${pid[$1]}/stat"; }
@@ -70,14 +70,15 @@ huge=$here/$B--$A--0000000000000077.jwe
 truncate -s 10G "$huge"
 printf 'no frame' >"$here/$B--$A--0000000000000078.jwe"
 aside() { [[ ! -e $here/$B--$A--0000000000000078.jwe ]] && ls "$work"/b/quarantine/*0000000000000078.jwe >/dev/null 2>&1; }
-ok "a file under a's name that a did not write is set aside" eventually 20 aside
+ok "a file under a's name that a did not write is set aside" eventually 60 aside
 is "the files are there" "$(($(find "$share" -type f | wc -l) >= 25000))" 1
 
-# Everything but the frames of the two sites themselves: name, type, size, target, inode, times.
+# Everything but the frames of the two sites themselves, which come and go meanwhile, and those that they are writing: name, type,
+# size, target, inode, times. What is foreign and goes is missed afterwards.
 inventory() {
   # A name may hold a line end: records end with a zero byte.
-  find "$share" -mindepth 1 ! -path "$huge" ! -path "$share/$A" ! -path "$here" -printf '%P|%y|%s|%l|%i|%T@|%m\0' |
-    LC_ALL=C grep -zvE "^($A/$A--$B|$B/$B--$A)--[0-9]{16}\.jwe\|f\|[0-9]{1,9}\|" | LC_ALL=C sort -z
+  find "$share" -ignore_readdir_race -mindepth 1 ! -path "$huge" ! -path "$share/$A" ! -path "$here" -printf '%P|%y|%s|%l|%i|%T@|%m\0' |
+    LC_ALL=C grep -zvE "^($A/$A--$B|$B/$B--$A)--[0-9]{16}\.jwe\|f\|[0-9]{1,9}\||^($A/\.$A--$B|$B/\.$B--$A)--[0-9a-f]{16}\.part\|f\|" | LC_ALL=C sort -z
 }
 inventory >"$work/before"
 entries() { tr -cd '\0' <"$work/$1" | wc -c; }
@@ -86,7 +87,7 @@ say "      $(entries before) foreign entries"
 begun=$SECONDS
 calls=${CALLS:-${short:+300}}
 calls=${calls:-3000}
-load -url "$front" -n "$calls" -c 16 -prefix foreign -methods POST,PUT,GET -patience 120s -within 300s >"$work/load.out"
+load -url "$front" -n "$calls" -c 16 -prefix foreign -methods POST,PUT,GET -patience 120s -within 15m >"$work/load.out"
 is "calls are carried among them" "$(jq -r '"\(.right) right, \(.wrong) wrong"' "$work/load.out")" "$calls right, 0 wrong"
 say "      $(jq -c 'del(.examples)' "$work/load.out")"
 ok "what is too long under a's name lies where it was" test -e "$huge"
@@ -95,10 +96,14 @@ strike a b
 starting b
 starting a
 started a b
-ok "and after a restart" eventually 20 fine
-crowded=$(cost b "$watch")
+ok "and after a restart" eventually 60 fine
+# The start and the call have left something to do, which is no cost of being idle.
+idle() {
+  crowded=$(cost b "$watch")
+  ((crowded < 100))
+}
+ok "the processor time of an idle site stays below a tenth of a core" eventually 60 idle
 say "      idle, b takes $empty ms of processor time per second with an empty folder, $crowded with the full one"
-is "the processor time of an idle site stays below a tenth of a core" "$((crowded < 100))" 1
 for s in a b; do
   mem=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/${pid[$s]}/status")
   is "the memory of $s stayed below 128 MiB ($mem)" "$((mem < 128))" 1
