@@ -93,7 +93,7 @@ works "the inbox is mended"
 
 load_ends
 emptied() { [[ $(find "$work"/a-in "$work"/b-in -name '*.jwe' -mmin +0.1 | wc -l) == 0 ]]; }
-ok "what was left is removed, once that is possible" eventually 40 emptied
+ok "what was left is removed, once that is possible" eventually 120 emptied
 audit "users"
 
 # At the start the same is told at once.
