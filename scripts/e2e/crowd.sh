@@ -23,6 +23,7 @@ started=$SECONDS
 is "all are accepted" "$(crowd -url "$front" -n "$count" -c 64)" "$count"
 say "      in $((SECONDS - started)) s"
 
+small() { (($(resident) < most)); }
 resident() { awk '/^VmRSS/ { printf "%d", $2 / 1024 }' "/proc/${pid[a]}/status"; }
 spent() { awk '{ print $14 + $15 }' "/proc/${pid[a]}/stat"; } # ticks of 10 ms
 # calm: in the last two seconds the site has done nothing to speak of.
@@ -40,7 +41,7 @@ rest() {
   reads=$(awk '/^syscr/ { print $2 }' "/proc/${pid[a]}/io")
   sleep 10
   say "      $1: $(resident) MiB resident (peak $(peak a)), $(((($(spent) - before)) * 10)) ms of CPU and $(($(awk '/^syscr/ { print $2 }' "/proc/${pid[a]}/io") - reads)) reads in 10 s, database $(du -m "$work/a/hoft.db" | cut -f 1) MiB"
-  ok "$1: below $most MiB" test "$(resident)" -lt "$most"
+  ok "$1: below $most MiB" eventually 30 small # what a heap has used goes back little by little
   ok "$1: next to no CPU" test $((($(spent) - before) * 10)) -lt 1000
 }
 rest "waiting"
