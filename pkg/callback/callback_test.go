@@ -20,8 +20,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-	"go.uber.org/goleak"
 
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/callback"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
@@ -29,7 +29,7 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var id = uuid.MustParse("01a201e6-a330-7c55-9e1b-6a0d1c2b7e44")
 

@@ -4,10 +4,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hoft/hoft/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var (
 	secretA = Secret{1}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/datapipe"
 	"github.com/hoft/hoft/pkg/exchange"
@@ -24,7 +24,7 @@ import (
 	"github.com/hoft/hoft/pkg/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 const longWait = time.Minute // a guard only: nothing is expected to take it
 

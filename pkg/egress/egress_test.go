@@ -16,14 +16,14 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/identity"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var peerA = identity.ID{1}
 

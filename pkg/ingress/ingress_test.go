@@ -17,8 +17,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/exchange"
 	"github.com/hoft/hoft/pkg/exchange/httpfields"
@@ -26,7 +26,7 @@ import (
 	"github.com/hoft/hoft/pkg/identity"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // fakeCaller answers as its functions say.
 type fakeCaller struct {

@@ -8,13 +8,12 @@ import (
 	"slices"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/pipe/pipetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func TestDir(t *testing.T) { pipetest.Run(t, &dirs{quarantine: map[pipetest.Pipe]string{}}) }
 func TestMem(t *testing.T) { pipetest.Run(t, mems{}) }

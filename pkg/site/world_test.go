@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/admin"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/identity"
@@ -31,8 +32,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // when all below has ended
-	dir, err := os.MkdirTemp("", "h")                  // short: control sockets are in it
+	t.Cleanup(func() { leaks.None(t, before) }) // when all below has ended
+	dir, err := os.MkdirTemp("", "h")           // short: control sockets are in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hoft/hoft/internal/leaks"
 )
 
 // TestMain lets this binary run again as the child of a test.
@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("HOFT_TEST_STORE_CHILD"); dir != "" {
 		os.Exit(child(dir))
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }

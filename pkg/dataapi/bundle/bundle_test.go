@@ -7,13 +7,12 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/chunk"
 	"github.com/hoft/hoft/pkg/dataapi/bundle"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func noise(n int) []byte {
 	b := make([]byte, n)

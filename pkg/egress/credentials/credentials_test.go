@@ -25,14 +25,14 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/config"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func file(t *testing.T, text string) string {
 	t.Helper()

@@ -14,15 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/hoft/hoft/internal/leaks"
 	"github.com/hoft/hoft/pkg/frame"
 	"github.com/hoft/hoft/pkg/identity"
 	"github.com/hoft/hoft/pkg/pipe"
 	"github.com/hoft/hoft/pkg/pipe/mover"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
