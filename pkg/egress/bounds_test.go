@@ -60,6 +60,35 @@ func TestRequestSize(t *testing.T) {
 	}
 }
 
+// headWithin gives a call's answer, whose body has yet to come, of the first of ever longer limits within which the head came:
+// on a busy machine a short one may be over before.
+func headWithin(t *testing.T, with func(limit time.Duration) *Egress) *exchange.Response {
+	t.Helper()
+	for limit := 50 * time.Millisecond; ; limit *= 2 {
+		resp, _, p := with(limit).Do(t.Context(), get("/"))
+		if p == nil {
+			return resp
+		}
+		if p.Code != exchange.CodeCalleeTimeout || limit > guardTime {
+			t.Fatalf("no head within %v: %v", limit, p)
+		}
+	}
+}
+
+// sentWithin makes calls that no answer ends, with ever longer limits, until one had begun to send when its limit ended it.
+func sentWithin(t *testing.T, with func(limit time.Duration) (*Egress, *exchange.Request)) {
+	t.Helper()
+	for limit := 20 * time.Millisecond; ; limit *= 2 {
+		e, r := with(limit)
+		if fail(t, e, r, exchange.CodeCalleeTimeout) {
+			return
+		}
+		if limit > guardTime/2 {
+			t.Fatal("said to be not sent")
+		}
+	}
+}
+
 // TestWholeTime: a server that sends a byte now and then outlives every idle timeout, not max_time.
 func TestWholeTime(t *testing.T) {
 	stop := make(chan struct{})
@@ -79,10 +108,7 @@ func TestWholeTime(t *testing.T) {
 	}
 	defer close(stop)
 	s := drip("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n")
-	resp, _, p := open(t, config.Upstream{URL: s.url(), MaxTime: 50 * time.Millisecond}).Do(t.Context(), get("/"))
-	if p != nil {
-		t.Fatal(p)
-	}
+	resp := headWithin(t, func(limit time.Duration) *Egress { return open(t, config.Upstream{URL: s.url(), MaxTime: limit}) })
 	_, err := io.Copy(io.Discard, resp.Body)
 	var abort *exchange.Abort
 	if resp.Body.Close(); !errors.As(err, &abort) || !strings.Contains(abort.Reason, "longer than it may") {

@@ -567,10 +567,9 @@ func TestFailuresBeforeAnythingWasSent(t *testing.T) {
 
 func TestNoAnswerInTime(t *testing.T) {
 	s := serveRaw(t, func(_ int, c net.Conn) { io.Copy(io.Discard, c) })
-	e := open(t, config.Upstream{URL: s.url(), Timeout: 20 * time.Millisecond})
-	if !fail(t, e, post("/", "x"), exchange.CodeCalleeTimeout) {
-		t.Error("said to be not sent")
-	}
+	sentWithin(t, func(limit time.Duration) (*Egress, *exchange.Request) {
+		return open(t, config.Upstream{URL: s.url(), Timeout: limit}), post("/", "x")
+	})
 }
 
 func TestBodyStops(t *testing.T) {
@@ -580,11 +579,7 @@ func TestBodyStops(t *testing.T) {
 			io.Copy(io.Discard, c) // until the egress hangs up
 		}
 	})
-	e := open(t, config.Upstream{URL: s.url(), Timeout: 50 * time.Millisecond})
-	resp, _, p := e.Do(t.Context(), get("/"))
-	if p != nil {
-		t.Fatal(p)
-	}
+	resp := headWithin(t, func(limit time.Duration) *Egress { return open(t, config.Upstream{URL: s.url(), Timeout: limit}) })
 	defer resp.Body.Close()
 	var abort *exchange.Abort
 	if body, err := io.ReadAll(resp.Body); string(body) != "ab" || !errors.As(err, &abort) {
@@ -652,36 +647,48 @@ func TestAtMostOnce(t *testing.T) {
 		"GET":    {func() *exchange.Request { return get("/act") }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var mu sync.Mutex
-			acted := 0
-			s := serveRaw(t, func(_ int, conn net.Conn) {
-				br := bufio.NewReader(conn)
-				for {
-					head, err := readHead(br)
-					if err != nil {
-						return
-					}
-					if strings.Contains(head, " /act ") {
-						mu.Lock()
-						acted++
-						mu.Unlock()
-						return // and close
-					}
-					io.WriteString(conn, empty204)
-				}
-			})
-			e := open(t, config.Upstream{URL: s.url()})
-			do(t, e, get("/warm"))
-			if !fail(t, e, c.r(), exchange.CodeCalleeBroken) {
-				t.Error("said to be not sent")
+			acted, kept := actOnKept(t, c.r)
+			for !kept { // net/http may have given the first connection up, if it was slow to note that it can be kept
+				acted, kept = actOnKept(t, c.r)
 			}
-			mu.Lock()
-			defer mu.Unlock()
 			if acted != c.times {
 				t.Errorf("acted %d times, want %d", acted, c.times)
 			}
 		})
 	}
+}
+
+// actOnKept makes a call whose server closes the connection instead of answering, after one that was answered. It gives how often the
+// server had it, and whether the first time was on the connection of the call before.
+func actOnKept(t *testing.T, r func() *exchange.Request) (acted int, kept bool) {
+	t.Helper()
+	var mu sync.Mutex
+	times, again := 0, false
+	s := serveRaw(t, func(_ int, conn net.Conn) {
+		br := bufio.NewReader(conn)
+		for first := true; ; first = false {
+			head, err := readHead(br)
+			if err != nil {
+				return
+			}
+			if strings.Contains(head, " /act ") {
+				mu.Lock()
+				again = again || times == 0 && !first
+				times++
+				mu.Unlock()
+				return // and close
+			}
+			io.WriteString(conn, empty204)
+		}
+	})
+	e := open(t, config.Upstream{URL: s.url()})
+	do(t, e, get("/warm"))
+	if !fail(t, e, r(), exchange.CodeCalleeBroken) {
+		t.Error("said to be not sent")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return times, again
 }
 
 // TestKeptConnectionGone: a callee that closed a kept connection gets the next POST on a new one.

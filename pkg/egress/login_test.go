@@ -79,7 +79,8 @@ func TestRefusedToken(t *testing.T) {
 	defer callee.Close()
 	s := secrets(t)
 	var age atomic.Int64 // seconds that the clock is ahead
-	s.Now = func() time.Time { return time.Now().Add(time.Duration(age.Load()) * time.Second) }
+	began := time.Now()
+	s.Now = func() time.Time { return began.Add(time.Duration(age.Load()) * time.Second) } // by itself a token grows no older
 	auth := &config.Auth{OAuth2: &config.OAuth2{TokenURL: tokens.URL, ClientID: "me", ClientSecretFile: secretFile(t, "s")}}
 	e := openWith(t, config.Upstream{URL: callee.URL, Auth: auth}, s)
 	r := post("/", "body")

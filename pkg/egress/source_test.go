@@ -86,11 +86,10 @@ func TestAnswerWhileTheBodyIsWaitedFor(t *testing.T) {
 
 // A call whose time is over ends, also while the rest of its body has yet to come.
 func TestTimeoutWhileTheBodyIsWaitedFor(t *testing.T) {
-	body := &waiting{t.Context(), make(chan struct{})}
 	s := serveRaw(t, func(_ int, c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	r := post("/x", "")
-	r.Body, r.Length = body, 1<<20
-	if !fail(t, open(t, config.Upstream{URL: s.url(), Timeout: 50 * time.Millisecond}), r, exchange.CodeCalleeTimeout) {
-		t.Error("nothing was sent")
-	}
+	sentWithin(t, func(limit time.Duration) (*Egress, *exchange.Request) {
+		r := post("/x", "")
+		r.Body, r.Length = &waiting{t.Context(), make(chan struct{})}, 1<<20
+		return open(t, config.Upstream{URL: s.url(), Timeout: limit}), r
+	})
 }
