@@ -90,7 +90,7 @@ func TestWhoMayCall(t *testing.T) {
 			if r, _ := caller.got(); field == "" && (g.StatusCode != 200 || fieldOf(r, "Authorization") != "Bearer callees") {
 				t.Errorf("the callee's Authorization does not cross: %d", g.StatusCode)
 			}
-			if log := s.log.String(); strings.Contains(log, testToken) || strings.Contains(log, "wrong") || !strings.Contains(log, `"caller":"billing"`) {
+			if log := s.logged(t); strings.Contains(log, testToken) || strings.Contains(log, "wrong") || !strings.Contains(log, `"caller":"billing"`) {
 				t.Errorf("log: %s", log)
 			}
 		})

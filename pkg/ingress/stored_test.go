@@ -144,7 +144,7 @@ func TestStoredBodies(t *testing.T) {
 	if resp, _ := do("POST", "/x", "", bodyMapField, secret); resp.StatusCode != 400 {
 		t.Errorf("without a Data API: %d", resp.StatusCode)
 	}
-	if log := s.log.String(); strings.Contains(log, secret) || strings.Contains(log, "Bearer") {
+	if log := s.logged(t); strings.Contains(log, secret) || strings.Contains(log, "Bearer") {
 		t.Errorf("the log tells a secret: %s", log)
 	}
 }
