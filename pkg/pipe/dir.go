@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hoft/hoft/pkg/identity"
 )
@@ -40,7 +41,7 @@ func OpenDir(o Options) (*Dir, error) {
 		return nil, errors.New("pipe: outbox and inbox must both be set")
 	}
 	d := &Dir{desk: newDesk(o)}
-	d.clones.clone = CloneFile
+	d.clones.clone, d.space.now = CloneFile, time.Now
 	d.places()
 	if err := d.prepare(); err != nil {
 		d.Close()

@@ -78,9 +78,10 @@ func TestRenameThatSeemedToFail(t *testing.T) {
 
 func TestNoSpace(t *testing.T) {
 	d := openInner(t)
-	// A reading of the near future stays fresh for the whole test: 1000 MiB in all, so 100 MiB are kept free.
-	full := func(free uint64) {
-		d.space.read, d.space.known = time.Now(), true
+	now := time.Now()
+	d.space.now = func() time.Time { return now } // a reading stays fresh for as long as this test takes
+	full := func(free uint64) {                   // of 1000 MiB in all, so 100 MiB are kept free
+		d.space.read, d.space.known = now, true
 		d.space.free.Store(free)
 		d.space.total.Store(1000 << 20)
 	}

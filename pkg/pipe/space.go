@@ -27,6 +27,7 @@ var FreeSpace = freeSpace
 // spaceGuard keeps the outbox's file system from being filled up.
 type spaceGuard struct {
 	mu    sync.Mutex // held while the file system is asked, which may hang
+	now   func() time.Time
 	read  time.Time
 	known bool
 
@@ -35,7 +36,7 @@ type spaceGuard struct {
 
 // refresh reads the free space of f's file system unless the last reading is fresh. Called with the lock held.
 func (g *spaceGuard) refresh(f *folder) {
-	if now := time.Now(); now.Sub(g.read) >= spaceFresh || now.Before(g.read) {
+	if now := g.now(); now.Sub(g.read) >= spaceFresh || now.Before(g.read) {
 		free, total, known := FreeSpace(f.self)
 		g.free.Store(free)
 		g.total.Store(total)
