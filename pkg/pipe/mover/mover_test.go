@@ -371,7 +371,7 @@ func TestPipeThroughEachKind(t *testing.T) {
 }
 
 func throughMover(t *testing.T, kind mover.Kind) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // a guard only
 	defer cancel()
 	dir := t.TempDir()
 	a, b := identity.ID{1}, identity.ID{2}
@@ -411,7 +411,8 @@ func throughMover(t *testing.T, kind mover.Kind) {
 	for i := range want {
 		put(i)
 	}
-	resend := time.NewTicker(300 * time.Millisecond)
+	const patience = 300 * time.Millisecond
+	resend := time.NewTimer(patience)
 	defer resend.Stop()
 	for len(arrived) < want {
 		select {
@@ -429,6 +430,7 @@ func throughMover(t *testing.T, kind mover.Kind) {
 					put(i)
 				}
 			}
+			resend.Reset(patience) // from now on: putting them may have taken longer
 		case <-reader.Hints():
 			take(t, reader, arrived)
 		}
