@@ -41,7 +41,7 @@ func pairWith(t testing.TB, callee http.Handler, pipeA, pipeB string) (a, b *run
 	dir := t.TempDir()
 	conf := map[string]string{
 		"a": "name: site-a\nstate_dir: ./a\npipe: {" + pipeA + "}\npeers: [{name: site-b, keys: ./b.jwks}]\n" +
-			"ingress: {listen: '127.0.0.1:0', routes: [{path: /, peer: site-b, upstream: orders}]}\n",
+			"ingress: {listen: '127.0.0.1:0', wait: 1h, routes: [{path: /, peer: site-b, upstream: orders}]}\n", // nothing is about how long a call takes
 		"b": "name: site-b\nstate_dir: ./b\npipe: {" + pipeB + "}\npeers: [{name: site-a, keys: ./a.jwks}]\n" +
 			"egress: {upstreams: [{name: orders, url: '" + srv.URL + "', peers: [site-a], concurrency: 256}]}\n",
 	}

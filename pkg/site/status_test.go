@@ -109,7 +109,11 @@ func TestStatusBlocked(t *testing.T) {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, name.String()), []byte("this is no token\n"), 0o666); err != nil {
+	whole := filepath.Join(folder, "on-its-way") // no name of a file for this site: what is read has all its bytes
+	if err := os.WriteFile(whole, []byte("this is no token\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(whole, filepath.Join(folder, name.String())); err != nil {
 		t.Fatal(err)
 	}
 	st := askState(t, w.path("site-a"), admin.StateBlocked)
