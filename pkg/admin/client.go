@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"syscall"
-	"time"
 )
 
 // ErrNotRunning says that no site answers at the control socket of a state folder.
@@ -54,7 +53,7 @@ func Do(ctx context.Context, stateDir, method, path string, out any) error {
 	}
 	client := &http.Client{Timeout: 4 * patience, Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", socket)
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://hoft"+path, nil)
 	if err != nil {
