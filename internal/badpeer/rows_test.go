@@ -387,8 +387,15 @@ func packs() []row {
 			m.alive()
 		}, come: "200, internal"},
 		{what: "other bytes under the names of another peer's chunks", do: func(m *mallory) {
-			body := random(600 << 10)
-			names := m.w.goodPack(m, body)
+			var body []byte
+			var names [][]byte
+			if !eventually(func() bool { // packs lie in the folder for a moment only
+				body = random(600 << 10)
+				names = m.w.goodPack(m, body)
+				return len(names) > 0
+			}) {
+				m.t.Fatal("no pack was seen")
+			}
 			for _, name := range names {
 				data := random(4000)
 				recs := fmt.Sprintf(`[[%q,%q,%d]]`, b64(name), b64(sum(data)), len(data))
