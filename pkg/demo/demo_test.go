@@ -17,9 +17,9 @@ import (
 	"github.com/hoft/hoft/pkg/pipe/mover"
 )
 
-// guarded ends with the test, or after a minute.
+// guarded ends with the test, or after five minutes: on a busy machine and under the race detector a run may take one.
 func guarded(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
