@@ -300,7 +300,7 @@ func TestResolveRefusals(t *testing.T) {
 	}{
 		"nothing known":                   {[]Entry{{Name: "site-x"}}, ErrUnknownPeer, "hoft keys trust"},
 		"only in a file":                  {[]Entry{{Name: "site-b"}}, ErrUnknownPeer, "hoft keys trust"},
-		"no such file":                    {[]Entry{{"site-b", filepath.Join(dir, "none")}}, os.ErrNotExist, "none: no such file or directory; put the file there that hoft keys export printed at the other side"},
+		"no such file":                    {[]Entry{{"site-b", filepath.Join(dir, "none")}}, os.ErrNotExist, "; put the file there that hoft keys export printed at the other side"},
 		"another name":                    {[]Entry{{"orders", bFile}}, ErrName, "write name: site-b"},
 		"this site":                       {[]Entry{{"site-a", publish(t, self)}}, ErrSelf, "other side"},
 		"one peer twice":                  {[]Entry{{"site-b", bFile}, {"site-b", bFile}}, ErrConflict, "id"},

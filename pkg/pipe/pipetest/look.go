@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,8 +19,9 @@ func testForeignNames(t *testing.T, r *rig) {
 	p := r.open(nil)
 	mine := B.String() + "/"
 	good := Name(A, B, 1).String()
+	upper := strings.TrimSuffix(Name(A, B, 2).String(), ".jwe") + ".JWE" // not of the first, which would be that file where case does not count
 	foreign := []string{
-		"readme.txt", "UPPER" + good, good + ".tmp", good[:len(good)-4], good[:len(good)-4] + ".JWE",
+		"readme.txt", "UPPER" + good, good + ".tmp", strings.TrimSuffix(good, ".jwe"), upper,
 		"-rf", "$(reboot)", "..hidden",
 	}
 	if runtime.GOOS != "windows" { // which cannot name a file like these
