@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
-	"os"
-	"runtime/debug"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -72,17 +70,3 @@ func serve(ctx context.Context, cfg *config.Config, roles site.Roles, log zerolo
 	ev.Msg("hoft serves")
 	return s.Run(ctx)
 }
-
-// tuneMemory lets garbage grow while the heap is small: the live heap is tiny, so collecting less often
-// costs little memory and saves much of the CPU (docs/design.md "Speed"). The operator's own settings win.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(softMemory)
-	}
-}
-
-// softMemory is where the collector begins to work harder, in bytes; it is no hard limit.
-const softMemory = 36 << 20

@@ -8,9 +8,8 @@ need curl=curl jq=jq sqlite3=sqlite3
 build callee crowd
 
 count=${COUNT:-100000}
-# MiB resident. Four runs had 92 while calls wait, and 92 to 96 after the restart; eight more starts on one of these states had 78 to
-# 92. So 96 would be luck; 150 bytes more for each call would still be seen.
-most=104
+# MiB resident. A run had 99 while calls wait and 98 after the restart; 150 bytes more for each call would be seen.
+most=112
 a_keys=("limits: {exchanges: $((count + 100))}")
 upstream_keys=("concurrency: 256")
 start_callee
@@ -42,7 +41,7 @@ rest() {
   sleep 10
   say "      $1: $(resident) MiB resident (peak $(peak a)), $(((($(spent) - before)) * 10)) ms of CPU and $(($(awk '/^syscr/ { print $2 }' "/proc/${pid[a]}/io") - reads)) reads in 10 s, database $(du -m "$work/a/hoft.db" | cut -f 1) MiB"
   ok "$1: below $most MiB" eventually 30 small # what a heap has used goes back little by little
-  ok "$1: next to no CPU" test $((($(spent) - before) * 10)) -lt 1000
+  ok "$1: next to no CPU" test $((($(spent) - before) * 10)) -lt 300 # some 20; 700 to 1,100 where no garbage is left room
 }
 rest "waiting"
 is "they are known to be under way" "$(hoft status --config "$work/a.yaml" --json | jq '[.exchanges.calls[]] | add')" "$count"
