@@ -69,8 +69,8 @@ func newWatch(d *Dir) *watch {
 		close(w.done)
 		return w
 	}
+	go w.pump() // first: on Windows a watcher that is not rid of an event or of an error lets nobody add a folder
 	w.ensure()
-	go w.pump()
 	return w
 }
 

@@ -93,6 +93,7 @@ type Mover struct {
 	order uint64
 	looks time.Time // when the source is to be walked next, for a batch mover
 	fsn   *fsnotify.Watcher
+	pumps sync.WaitGroup
 
 	mu    sync.Mutex
 	count Counters
@@ -145,7 +146,7 @@ const pollEvery = 20 * time.Millisecond
 // Run moves files until ctx ends and then returns nil. What is not delivered by then stays in the source, but
 // for the second halves of files under way, which are lost as with any mover that is killed.
 func (m *Mover) Run(ctx context.Context) error {
-	events, errs := m.watch()
+	woken := m.watch()
 	defer m.unwatch()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -157,29 +158,43 @@ func (m *Mover) Run(ctx context.Context) error {
 			m.abandon()
 			return nil
 		case <-timer.C:
-		case _, ok := <-events:
-			if !ok {
-				events = nil
-			}
-		case _, ok := <-errs:
-			if !ok {
-				errs = nil
-			}
+		case <-woken:
 		}
 	}
 }
 
-// watch sets up folder events where they are to be had; a batch mover wants none.
-func (m *Mover) watch() (<-chan fsnotify.Event, <-chan error) {
+// watch sets up folder events where they are to be had; a batch mover wants none. It gives a channel that wakes the mover when one has come.
+// Events are taken by a goroutine of their own: on Windows a watcher that is not rid of one, or of an error, lets nobody add a folder.
+func (m *Mover) watch() <-chan struct{} {
+	woken := make(chan struct{}, 1)
 	if m.c.Period > 0 {
-		return nil, nil
+		return woken
 	}
 	fsn, err := fsnotify.NewBufferedWatcher(256)
 	if err != nil {
-		return nil, nil
+		return woken
 	}
 	m.fsn = fsn
-	return fsn.Events, fsn.Errors
+	m.pumps.Go(func() { pump(fsn, woken) })
+	return woken
+}
+
+// pump runs until the watcher is closed.
+func pump(fsn *fsnotify.Watcher, woken chan<- struct{}) {
+	for {
+		var ok bool
+		select {
+		case _, ok = <-fsn.Events:
+		case _, ok = <-fsn.Errors:
+		}
+		if !ok {
+			return
+		}
+		select {
+		case woken <- struct{}{}:
+		default: // it will look anyway
+		}
+	}
 }
 
 func (m *Mover) unwatch() {
@@ -187,6 +202,7 @@ func (m *Mover) unwatch() {
 		_ = m.fsn.Close()
 		m.fsn = nil
 	}
+	m.pumps.Wait()
 }
 
 // tell counts an event and passes it on.
