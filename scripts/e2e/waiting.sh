@@ -104,8 +104,26 @@ for id in "$late" "$soon"; do ok "before a deadline: the file is written" eventu
 sleep 8 # the deadline is a time, and what a file took is known to the second
 canceled=$(accept canceled)
 ok "its file is written" eventually 20 written "$canceled"
+before=$(find "$work/a-out" -name '*.jwe' -printf '%f\n' | sort | sed -n '$p')
 is "a cancel waits for the far side" "$(call -X DELETE -o "$work/cancel.json" -w '%{http_code}' "$front$state/$canceled") $(jq -r .stage "$work/cancel.json")" "202 canceling"
+# It overtakes its request: else b could make the call before it reads what was written later.
+halt b
 kill -CONT "${pid[mover]}"
+# of NEWER FOLDER prints the files of a folder that were written before the cancel, or since then.
+of() { find "$work/$2" -name '*.jwe' -printf '%f %p\n' | sort | awk -v last="$before" -v newer="$1" '($1 > last) == newer { print $2 }'; }
+carried() { [[ ! $(of 0 a-out) && $(of 1 b-in) ]]; }
+ok "the mover goes on" eventually 60 carried
+mapfile -t earlier < <(of 0 b-in)
+mapfile -t later < <(of 1 b-in)
+mkdir "$work/overtaken"
+mv "${earlier[@]}" "$work/overtaken/"
+kill -CONT "${pid[b]}"
+taken() {
+  local f
+  for f in "${later[@]}"; do [[ ! -e $f ]] || return 1; done
+}
+ok "the cancel is read first" eventually 20 taken
+mv "$work/overtaken"/* "${earlier[0]%/*}/"
 for id in "$late" "$soon"; do poll "$id"; done
 is "a deadline: the caller is told" "$(call "$front$state/$late" | jq -r '.status, .error.code' | paste -sd' ')" "Failed deadline-passed"
 ok "a deadline: the callback says so" eventually "$patience" grep -q '"code":"deadline-passed"' "$work/hooks/$late.completed"
