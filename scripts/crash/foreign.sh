@@ -54,7 +54,8 @@ for name in "$(frame '' '' 3 .JWE)" "$(frame '' '' 4 .jwe.part)" ".$(frame)" "-r
   printf 'foreign' >"$here/$name"
 done
 printf 'another program' >"$here/.$B--$stranger--12345.part"
-ln -s /etc/passwd "$here/$(frame)"
+printf 'of somebody else' >"$work/target" # nothing of the system's: if hoft followed links, it would be gone
+ln -s "$work/target" "$here/$(frame)"
 ln -s "$here" "$here/$(frame)"
 ln -s nowhere "$here/$(frame)"
 ln -s /dev/zero "$here/$(frame)"
@@ -90,6 +91,7 @@ calls=${calls:-3000}
 load -url "$front" -n "$calls" -c 16 -prefix foreign -methods POST,PUT,GET -patience 120s -within 15m >"$work/load.out"
 is "calls are carried among them" "$(jq -r '"\(.right) right, \(.wrong) wrong"' "$work/load.out")" "$calls right, 0 wrong"
 say "      $(jq -c 'del(.examples)' "$work/load.out")"
+is "what a link leads to is as it was" "$(<"$work/target")" 'of somebody else'
 ok "what is too long under a's name lies where it was" test -e "$huge"
 # A site removes files under its own name that it did not write in this life: a does, of that one, at its start.
 strike a b
