@@ -172,7 +172,7 @@ func TestSeedsThatFailedSending(t *testing.T) {
 }
 
 // failedStopping are seeds that showed one since sites are stopped in order.
-var failedStopping = []uint64{337905}
+var failedStopping = []uint64{337905, 347969}
 
 func TestSeedsThatFailedStopping(t *testing.T) {
 	for _, seed := range failedStopping {

@@ -22,7 +22,7 @@ type call struct {
 	method    string
 	reqID     uint64       // message id of the request; 0 after a restart
 	sent      int          // how often the request was given to the link: the attempt of the newest
-	earlier   bool         // a sending before the newest may have been written
+	earlier   bool         // a sending before the newest may have been written, or one of another life of this site
 	ids       frame.Ranges // of the messages of the newest sending, where there was another: they may not be stored yet
 	stages    stageTimes
 	recorded  uint8     // stages whose events are stored, a bit each
@@ -425,6 +425,8 @@ func (m *Manager) OwnReset(s *node.Step, peer identity.ID) {
 		rows, err := m.rows(c)
 		if err != nil || c.mayBeWritten(s.Link(peer)) || slices.ContainsFunc(newest(rows), func(r store.Out) bool { return !held(r) }) {
 			m.sendAgain(s, c)
+		} else if len(rows) > 0 {
+			c.earlier = true // the other life may hold it too, and write it before it is stopped
 		}
 	}
 }
