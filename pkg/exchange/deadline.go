@@ -120,7 +120,7 @@ func (m *Manager) endQueued(s *node.Step) (more bool) {
 }
 
 // overdue is how a call ends whose deadline passed before its request was written: the newest sending of it, for an
-// earlier one may have come to a site that lost its state since.
+// earlier one may have come to a site that lost its state since, and one of another life of this site may have come too.
 func (c *call) overdue() *Problem {
 	if c.sent > 1 || c.earlier {
 		return Problemf(CodeUncertain, "the deadline passed before the request could be sent again; the server may have acted on it")
